@@ -1,0 +1,117 @@
+/**
+ * The one error type of rlnet. Everything that rlnet refuses, or cannot do, is an `RlnetError` with a code that
+ * scripts may rely on, one sentence that says what is wrong, and a remedy that says what to do about it.
+ *
+ * The table holds what is true of a code everywhere: its exit status and whether trying again can help.
+ * Codes are an append-only list; they appear in docs/errors.md, in `--json` output and on the wire.
+ */
+const codes = {
+  ADDRESS_INVALID: { exit: 2, retryable: false },
+  USAGE: { exit: 2, retryable: false },
+  CONFIG_INVALID: { exit: 3, retryable: false },
+  CONFIG_UNREADABLE: { exit: 3, retryable: false },
+  TLS_FILE_UNREADABLE: { exit: 3, retryable: false },
+  TLS_FILE_INVALID: { exit: 3, retryable: false },
+  TLS_FILE_EXISTS: { exit: 3, retryable: false },
+  TLS_IDENTITY_MISMATCH: { exit: 3, retryable: false },
+  NOT_PERMITTED: { exit: 4, retryable: false },
+  AGENT_NOT_RUNNING: { exit: 5, retryable: true },
+  AGENT_ALREADY_RUNNING: { exit: 5, retryable: false },
+  PEER_UNKNOWN: { exit: 5, retryable: false },
+  PEER_UNREACHABLE: { exit: 5, retryable: true },
+  REQUEST_TIMEOUT: { exit: 5, retryable: true },
+  MESSAGE_INVALID: { exit: 6, retryable: false },
+  METHOD_UNKNOWN: { exit: 6, retryable: false },
+  COMMAND_FAILED: { exit: 6, retryable: true },
+  COMMAND_NOT_FOUND: { exit: 6, retryable: false },
+  COMMAND_TIMEOUT: { exit: 6, retryable: true },
+  OUTPUT_UNREADABLE: { exit: 6, retryable: false },
+  RS_UNIT_MISSING: { exit: 6, retryable: false },
+  INTERNAL: { exit: 70, retryable: false },
+} as const satisfies Record<string, { exit: number; retryable: boolean }>;
+
+export type ErrorCode = keyof typeof codes;
+
+/** What an error looks like in `--json` output and inside a `response` message. */
+export interface ErrorReport {
+  code: ErrorCode;
+  message: string;
+  remedy: string;
+  /** Where in a file, for errors about files: 1-based. */
+  at?: { file: string; line?: number; column?: number };
+}
+
+export class RlnetError extends Error {
+  override readonly name = 'RlnetError';
+  readonly code: ErrorCode;
+  readonly remedy: string;
+  readonly at: ErrorReport['at'];
+
+  /**
+   * @param code    stable, from the table above
+   * @param message one sentence: what is wrong, with the evidence in it
+   * @param remedy  one sentence: what a person does about it
+   */
+  constructor(
+    code: ErrorCode,
+    message: string,
+    remedy: string,
+    options: { cause?: unknown; at?: ErrorReport['at'] } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.remedy = remedy;
+    this.at = options.at;
+  }
+
+  /** The exit status of a command that ends with this error (docs/errors.md). */
+  get exitStatus(): number {
+    return codes[this.code].exit;
+  }
+
+  /** Whether the same attempt may succeed later without anybody changing anything. */
+  get retryable(): boolean {
+    return codes[this.code].retryable;
+  }
+
+  report(): ErrorReport {
+    return {
+      code: this.code,
+      message: this.message,
+      remedy: this.remedy,
+      ...(this.at === undefined ? {} : { at: this.at }),
+    };
+  }
+}
+
+export const errorCodes = Object.keys(codes) as readonly ErrorCode[];
+
+/** Whether a word from outside (a peer of another version, say) is a code that this version knows. */
+export function isErrorCode(word: string): word is ErrorCode {
+  return Object.hasOwn(codes, word);
+}
+
+/** Any thrown value as an RlnetError; what is not one already is a defect of ours and says so. */
+export function asRlnetError(thrown: unknown): RlnetError {
+  if (thrown instanceof RlnetError) return thrown;
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return new RlnetError(
+    'INTERNAL',
+    `unexpected: ${text}`,
+    'Report this with the output of journalctl -u rlnet.',
+    {
+      cause: thrown,
+    },
+  );
+}
+
+/** The word of the operating system for what went wrong (`ENOENT`, `EACCES` …), if that is what was thrown. */
+export function errnoOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+/** For the end of an exhaustive `switch`: the compiler proves it is never reached. */
+export function assertNever(value: never): never {
+  throw new Error(`not reachable: ${JSON.stringify(value)}`);
+}
