@@ -1,0 +1,33 @@
+import * as v from 'valibot';
+import { type Address, familyOf, tryParseAddress } from './address.ts';
+
+/** One host address; what arrives in another notation is brought to the canonical one. */
+export const addressSchema = v.pipe(
+  v.string(),
+  v.rawTransform<string, Address>(({ dataset, addIssue, NEVER }) => {
+    const address = tryParseAddress(dataset.value);
+    if (address !== undefined) return address;
+    addIssue({ message: `Invalid address: ${JSON.stringify(dataset.value)} is not one host address` });
+    return NEVER;
+  }),
+);
+
+export const familySchema = v.picklist(['ipv4', 'ipv6']);
+
+/** Names of clusters and hosts as they stand in certificates: letters, digits, dots and hyphens (RFC 1123), 64 at most. */
+export const nameSchema = v.pipe(
+  v.string(),
+  v.regex(
+    /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/,
+    'Invalid name: letters, digits, dots and hyphens, at most 64',
+  ),
+);
+
+export const uidSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+/** The family that all of the addresses share, or undefined where they are mixed or there is none. */
+export function commonFamily(addresses: readonly Address[]): 'ipv4' | 'ipv6' | undefined {
+  const families = new Set(addresses.map(familyOf));
+  const [only] = families;
+  return families.size === 1 ? only : undefined;
+}
