@@ -4,7 +4,7 @@ import { type Clock, sleep } from '../../../src/host/ports/clock.ts';
 export interface ClockUnderTest {
   clock: Clock;
   /** Lets at least `ms` milliseconds of the clock's time go by. */
-  pass(ms: number): Promise<void>;
+  pass: (ms: number) => Promise<void>;
 }
 
 /** What every Clock keeps, the real one and the simulated one. */

@@ -17,9 +17,9 @@ export interface Behaviour {
 export interface ExecUnderTest {
   exec: Exec;
   /** Makes a program that behaves so. @returns what to give to `run` */
-  install(behaviour: Behaviour): Promise<string>;
+  install: (behaviour: Behaviour) => Promise<string>;
   /** Whether the program is running now. */
-  isRunning(program: string): Promise<boolean>;
+  isRunning: (program: string) => Promise<boolean>;
 }
 
 const timeoutMs = 10_000;

@@ -7,7 +7,7 @@ export interface FilesUnderTest {
   /** An empty directory to work in. */
   root: string;
   /** The names in a directory. */
-  list(path: string): Promise<string[]>;
+  list: (path: string) => Promise<string[]>;
 }
 
 async function errnoFrom(outcome: Promise<unknown>): Promise<string | undefined> {
