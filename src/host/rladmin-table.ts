@@ -28,7 +28,7 @@ export interface TableKind {
   columns: readonly [string, ...string[]];
   /** Checks of the columns that are read into data. A cell that fails its check makes the row unread. Given '' for a blank cell. */
   checks: Readonly<Record<string, (cell: string) => boolean>>;
-  /** What cells of further columns are known to look like. Asked only to place the words of a row that is out of line. */
+  /** What cells usually look like. One that does not is read where its row is in line with the header and can be read in no other way. */
   shapes: Readonly<Record<string, RegExp>>;
   /** Told from any other line even where no header is above it. */
   stray: RegExp;
@@ -65,11 +65,12 @@ const terminalEscapes = new RegExp(`${esc}(?:\\[[0-9;?]*[A-Za-z]|\\([AB0])`, 'g'
 /** `$ rladmin status nodes`, `root@host:~# /opt/redislabs/bin/rladmin status`, `rladmin> status`: a new answer begins below. */
 const commandLine = /^(?:.*[$#] +)?(?:sudo +)?(?:\S*\/)?rladmin(?:>|\s|$)/;
 /** `CLUSTER NODES:`, `SHARDS:`: whatever table was above ends here. */
-const sectionTitle = /^\s*[A-Z][A-Z ]*:\s*$/;
-const firstColumnName = /^[A-Z]+:ID$/;
+const sectionTitle = /^\s*[A-Z][A-Z ]{4,}:\s*$/;
+const firstColumnName = /^[A-Z]{2,}:ID$/;
 /** More words than any row of rladmin has; dealing out is quadratic in them. */
 const mostWords = 200;
-const columnName = /^[A-Z][A-Z0-9_:-]*$/;
+/** A column's name, or what is left of one. */
+const partOfHeader = /^[A-Z0-9_:-]+$/;
 
 /** A column's own entry: the header can hold any word, `constructor` too. */
 function own<T>(record: Readonly<Record<string, T>>, column: string): T | undefined {
@@ -170,23 +171,24 @@ function* cellsFrom(words: readonly Word[], from: number): Generator<{ cell: str
   }
 }
 
+/** The cells of a row, or why it has none. */
 function readCells(line: Line, columns: readonly Word[], kind: TableKind): string[] | string {
-  const passes = (column: string, cell: string) => own(kind.checks, column)?.(cell) ?? true;
-  const cells = cut(expandTabs(line.text), columns);
-  if (cells?.every((cell, index) => passes(columns[index]?.text ?? '', cell))) return cells;
+  const checked = (column: string, cell: string) => own(kind.checks, column)?.(cell) ?? true;
+  const usual = (column: string, cell: string) =>
+    checked(column, cell) && (own(kind.shapes, column)?.test(cell) ?? true);
+  const every = (cells: readonly string[], passes: typeof usual) =>
+    cells.every((cell, index) => passes(columns[index]?.text ?? '', cell));
 
+  const inLine = cut(expandTabs(line.text), columns);
+  if (inLine !== undefined && every(inLine, usual)) return inLine;
   const words = wordsOf(line);
   if (words.length > mostWords) return 'it has too many words for a row';
-  const ways = deal(
-    words,
-    columns,
-    (column, cell) => passes(column, cell) && (own(kind.shapes, column)?.test(cell) ?? true),
-  );
-  const [only] = ways;
+  // A cell that is only unusual is no reason to refuse a row in line, unless its words can be dealt out so that none is.
+  const readings = inLine !== undefined && every(inLine, checked) ? [inLine] : [];
+  readings.push(...deal(words, columns, usual));
+  const [only] = readings;
   if (only === undefined) return 'it does not fit the columns of the header';
-  return ways.length === 1
-    ? only
-    : 'it is out of line with the header and fits its columns in more than one way';
+  return readings.length === 1 ? only : 'it fits the columns of the header in more than one way';
 }
 
 function readRows({ header, body }: Table, kind: TableKind): { rows: Row[]; unread: UnreadLine[] } {
@@ -195,7 +197,7 @@ function readRows({ header, body }: Table, kind: TableKind): { rows: Row[]; unre
   const allUnread = (reason: string) => ({ rows: [], unread: body.map((line) => unread(line, reason)) });
 
   const [first] = body;
-  if (first?.number === header.number + 1 && wordsOf(first).every(({ text }) => columnName.test(text))) {
+  if (first !== undefined && wordsOf(first).every(({ text }) => partOfHeader.test(text))) {
     return allUnread('the header above it goes on in a second line, so where its columns are is not known');
   }
   const twice = names.find((name, index) => names.indexOf(name) < index);
@@ -206,7 +208,7 @@ function readRows({ header, body }: Table, kind: TableKind): { rows: Row[]; unre
   for (const [index, line] of body.entries()) {
     const cells = readCells(line, columns, kind);
     const next = body[index + 1];
-    const goesOn = next?.number === line.number + 1 && !startsRow(next);
+    const goesOn = next !== undefined && !startsRow(next);
     if (typeof cells === 'string') result.unread.push(unread(line, cells));
     // With STATUS at its end a row that lost a part does not read; without, its last value may be the half of one.
     else if (goesOn && names.at(-1) !== 'STATUS') {
@@ -225,15 +227,15 @@ function readRows({ header, body }: Table, kind: TableKind): { rows: Row[]; unre
 function tablesIn(answer: readonly Line[], kind: TableKind): { tables: Table[]; strays: Line[] } {
   const tables: Table[] = [];
   const strays: Line[] = [];
-  let place: Table | 'another table' | 'no table' = 'no table';
+  let table: Table | undefined;
   for (const line of answer) {
     if (isBlank(line)) continue;
-    if (sectionTitle.test(line.text)) place = 'no table';
+    if (sectionTitle.test(line.text)) table = undefined;
     else if (firstColumnName.test(wordsOf(line)[0]?.text ?? '')) {
-      place = isHeader(line, kind.columns) ? { header: line, body: [] } : 'another table';
-      if (typeof place === 'object') tables.push(place);
-    } else if (typeof place === 'object') place.body.push(line);
-    else if (place === 'no table' && kind.stray.test(line.text)) strays.push(line);
+      table = isHeader(line, kind.columns) ? { header: line, body: [] } : undefined;
+      if (table !== undefined) tables.push(table);
+    } else if (table !== undefined) table.body.push(line);
+    else if (kind.stray.test(line.text)) strays.push(line);
   }
   return { tables, strays };
 }

@@ -108,6 +108,8 @@ const nodeTable: TableKind = {
     FLASH: measure,
     AVAILABLE_FLASH: measure,
     SHA: /^[0-9a-f]{6,40}$/,
+    // A host can be named by an address, but an address is more often EXTERNAL_ADDRESS out of line.
+    HOSTNAME: /^(?!\d+\.\d+\.\d+\.\d+$)/,
     STATUS: /^[A-Za-z]/,
   },
   stray: /^\s*\*?node:\d+\s+(?:master|slave)\s/,
