@@ -1,0 +1,205 @@
+import * as v from 'valibot';
+import { RlnetError } from '../protocol/errors.ts';
+import type { NetworkInterface } from '../protocol/interfaces.ts';
+import { addressSchema } from '../protocol/schema.ts';
+import type { Clock, Timer } from './ports/clock.ts';
+import { commandFailed, type Exec, type RunningProgram } from './ports/exec.ts';
+import type { Interfaces } from './ports/interfaces.ts';
+
+const query = ['-j', '-d', 'addr'] as const;
+const queryText = `ip ${query.join(' ')}`;
+
+/** Plenty: it takes 20 ms for 80 interfaces on a quiet host. */
+const queryTimeoutMs = 5_000;
+
+/** About 2 KiB an interface and 200 bytes an address; hosts with thousands of container links exist. */
+const queryMaxBytes = 16 * 1024 * 1024;
+
+/** Events come in bursts: wait until it is quiet, but not for longer than a person would notice. */
+const quietMs = 50;
+const longestWaitMs = 200;
+
+/** How long a started `ip monitor` may take until it listens. What changes before that is not told: so a hint follows. */
+const monitorStartMs = 250;
+
+const firstRestartMs = 1_000;
+const longestRestartMs = 30_000;
+
+/** The interfaces of the network namespace that `exec` runs its programs in. */
+export function createInterfaces(exec: Exec, clock: Clock): Interfaces {
+  return {
+    read: async (signal) => {
+      const result = await exec.run('ip', query, {
+        timeoutMs: queryTimeoutMs,
+        maxBytes: queryMaxBytes,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      if (result.exitCode !== 0) {
+        throw commandFailed(queryText, result, 'Run it by hand to see what is wrong with it.');
+      }
+      return parseIpAddr(result.stdout);
+    },
+    watch: (onHint) => watch(exec, clock, onHint),
+  };
+}
+
+/** What iproute2 calls forever. */
+const forever = 2 ** 32 - 1;
+
+const lifetimeSchema = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/**
+ * One element of `addr_info`. `local` is the host's own address; `address` is there on point-to-point links only, and is
+ * the other end's. A flag is a member that is `true`, so flags newer than this are kept too.
+ */
+const addrInfoSchema = v.looseObject({
+  local: addressSchema,
+  prefixlen: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128)),
+  scope: v.string(),
+  label: v.optional(v.string()),
+  valid_life_time: v.optional(lifetimeSchema, forever),
+  preferred_life_time: v.optional(lifetimeSchema, forever),
+});
+
+const ipLinkSchema = v.object({
+  ifindex: v.number(),
+  ifname: v.string(),
+  flags: v.array(v.string()),
+  mtu: v.number(),
+  operstate: v.string(),
+  link_type: v.string(),
+  address: v.optional(v.string()),
+  master: v.optional(v.string()),
+  linkinfo: v.optional(v.object({ info_kind: v.optional(v.string()) })),
+  addr_info: v.array(v.looseObject({ family: v.string() })),
+});
+
+/**
+ * The answer of `ip -j -d addr`. Every interface with every IPv4 and IPv6 address, or an error: never a shorter list.
+ * @throws RlnetError OUTPUT_UNREADABLE, naming the entry that is not understood.
+ */
+export function parseIpAddr(text: string): NetworkInterface[] {
+  const entries = parseJson(text);
+  if (!Array.isArray(entries)) throw unreadable('the answer is not a list');
+  return entries.map((entry: unknown, position) => {
+    const link = v.safeParse(ipLinkSchema, entry);
+    if (!link.success) throw unreadable(`${nameOf(entry, position)}: ${v.summarize(link.issues)}`);
+    return toInterface(link.output);
+  });
+}
+
+function toInterface(link: v.InferOutput<typeof ipLinkSchema>): NetworkInterface {
+  const { address, linkinfo, master } = link;
+  return {
+    index: link.ifindex,
+    name: link.ifname,
+    // Only Ethernet: tunnels give their local end here, loopback gives zeros.
+    ...(link.link_type === 'ether' && address !== undefined ? { mac: address.toLowerCase() } : {}),
+    mtu: link.mtu,
+    operState: link.operstate.toLowerCase(),
+    flags: link.flags,
+    ...(linkinfo?.info_kind === undefined ? {} : { kind: linkinfo.info_kind }),
+    ...(master === undefined ? {} : { controller: master }),
+    addresses: link.addr_info
+      .filter(({ family }) => family === 'inet' || family === 'inet6')
+      .map((info) => toBoundAddress(link.ifname, info)),
+  };
+}
+
+function toBoundAddress(ifname: string, info: unknown): NetworkInterface['addresses'][number] {
+  const parsed = v.safeParse(addrInfoSchema, info);
+  if (!parsed.success) {
+    throw unreadable(`${ifname}: ${JSON.stringify(info)}: ${v.summarize(parsed.issues)}`);
+  }
+  const { local, prefixlen, scope, label, preferred_life_time, valid_life_time } = parsed.output;
+  return {
+    address: local,
+    prefixLength: prefixlen,
+    scope,
+    ...(label === undefined ? {} : { label }),
+    flags: Object.entries(parsed.output)
+      .filter(([, value]) => value === true)
+      .map(([flag]) => flag),
+    ...(preferred_life_time === forever ? {} : { preferredLifetime: preferred_life_time }),
+    ...(valid_life_time === forever ? {} : { validLifetime: valid_life_time }),
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreadable('the answer is not JSON', cause);
+  }
+}
+
+function nameOf(entry: unknown, position: number): string {
+  const named = v.safeParse(v.object({ ifname: v.string() }), entry);
+  return named.success ? named.output.ifname : `entry ${position + 1}`;
+}
+
+function unreadable(why: string, cause?: unknown): RlnetError {
+  return new RlnetError(
+    'OUTPUT_UNREADABLE',
+    `${queryText} is not understood: ${why.replaceAll(/\s+/g, ' ')}`,
+    `Report this with the output of ${queryText}.`,
+    { cause },
+  );
+}
+
+/**
+ * One `ip monitor` after the other, for as long as somebody watches. What it prints is never read: that it printed is the
+ * hint. (Its `-j` does not work.)
+ */
+function watch(exec: Exec, clock: Clock, onHint: () => void): { close(): void } {
+  const hint = inBursts(clock, onHint);
+  let monitor: RunningProgram;
+  let timer: Timer;
+  let restartMs = firstRestartMs;
+  let closed = false;
+
+  const start = (): void => {
+    const startedAt = clock.monotonic();
+    monitor = exec.lines('ip', ['monitor', 'link', 'address'], hint.event);
+    timer = clock.after(monitorStartMs, hint.event);
+    void monitor.ended.then(() => {
+      if (closed) return;
+      timer.cancel();
+      if (clock.monotonic() - startedAt > longestRestartMs) restartMs = firstRestartMs;
+      timer = clock.after(restartMs, start);
+      restartMs = Math.min(2 * restartMs, longestRestartMs);
+      hint.event();
+    });
+  };
+
+  start();
+  return {
+    close: () => {
+      closed = true;
+      timer.cancel();
+      hint.cancel();
+      monitor.stop();
+    },
+  };
+}
+
+/** Runs `action` once for a burst of events: when it has been quiet for a while, or when the burst lasts too long. */
+function inBursts(clock: Clock, action: () => void): { event: () => void; cancel: () => void } {
+  let pending: { timer: Timer; latest: number } | undefined;
+  const fire = (): void => {
+    pending = undefined;
+    action();
+  };
+  return {
+    event: () => {
+      const now = clock.monotonic();
+      const latest = pending?.latest ?? now + longestWaitMs;
+      pending?.timer.cancel();
+      pending = { latest, timer: clock.after(Math.max(0, Math.min(quietMs, latest - now)), fire) };
+    },
+    cancel: () => {
+      pending?.timer.cancel();
+      pending = undefined;
+    },
+  };
+}
