@@ -11,8 +11,8 @@ export const marker = 'RLNET_TEST_RUN';
 /** A running process that carries a run's id in its environment. */
 export type MarkedProcess = { readonly pid: number; readonly command: string };
 
-/** How long the kernel may take to put away the links of a namespace whose last process has ended. */
-const settleMs = 5000;
+/** Ample for a process to end and for the kernel to put away the links of a namespace whose last process has ended. */
+const settleMs = 3000;
 
 export function readMachine(): Machine {
   return new Set([
@@ -25,18 +25,19 @@ export function readMachine(): Machine {
 }
 
 /**
- * What is there now and was not before, and the other way round. A difference is looked at again until it is gone or
- * has lasted for five seconds.
+ * What a look at the machine finds, and still finds after it has had time to settle: a process that is ending is none
+ * that was left behind. Returns at once when nothing is found.
  */
-export async function changesSince(before: Machine): Promise<string[]> {
+export async function lasting<T>(look: () => readonly T[]): Promise<readonly T[]> {
   const until = performance.now() + settleMs;
   for (;;) {
-    const changes = compare(before, readMachine());
-    if (changes.length === 0 || performance.now() > until) return changes;
-    await sleep(200);
+    const found = look();
+    if (found.length === 0 || performance.now() > until) return found;
+    await sleep(100);
   }
 }
 
+/** What is there now and was not before, and the other way round. */
 export function compare(before: Machine, after: Machine): string[] {
   return [
     ...[...after].filter((thing) => !before.has(thing)).map((thing) => `left behind: ${thing}`),

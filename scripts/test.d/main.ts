@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { addTotals, type Totals, totalsLine } from '../../test/support/totals.ts';
-import { changesSince, marker, processesOf, readMachine } from './machine.ts';
+import { compare, lasting, marker, processesOf, readMachine } from './machine.ts';
 import { type Tier, tiers } from './tiers.ts';
 
 const nothing: Totals = { passed: 0, failed: 0, skipped: 0 };
@@ -112,14 +112,23 @@ function readTotals(file: string): Totals | undefined {
 
 /** Each thing that is not as it was is a failure. Processes are ended then: nobody else knows them for ours. */
 async function checkMachine(): Promise<void> {
-  const processes = processesOf(run);
+  const processes = await lasting(() => processesOf(run));
   for (const { pid, command } of processes) {
     tell('machine', `left behind: process ${pid} ${command}`, oneFailure);
-    process.kill(pid, 'SIGKILL');
+    kill(pid);
   }
-  const changes = await changesSince(before);
+  const changes = await lasting(() => compare(before, readMachine()));
   for (const change of changes) tell('machine', change, oneFailure);
   if (processes.length + changes.length === 0) tell('machine', 'is as it was', nothing);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It may just have ended by itself.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** Runs a program to its end, its output shown as it comes. `failure` says how it ended if not with status 0. */
