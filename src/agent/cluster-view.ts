@@ -1,0 +1,48 @@
+import type { Address } from '../protocol/address.ts';
+import type { ClusterView, HostState, LinkView } from '../protocol/state.ts';
+import { known, type Observations, whyUnknown } from './observations.ts';
+
+/** The cluster as this agent sees it: its own state, RS's node table here, and what the peers said last. */
+export function clusterViewOf(
+  cluster: string,
+  own: HostState,
+  observations: Observations,
+  peers: readonly { host: string; link: LinkView; state: HostState | undefined }[],
+  unreached: readonly { address: Address; since: number; reason: string }[],
+  now: number,
+): ClusterView {
+  const table = known(observations.nodeTable);
+  const self: ClusterView['hosts'][number] = { host: own.host, link: { status: 'self' }, state: own };
+  const others = peers.map(({ host, link, state }) => ({
+    host,
+    link,
+    ...(state === undefined ? {} : { state }),
+  }));
+  return {
+    cluster,
+    seenFrom: own.host,
+    at: now,
+    ...(own.internalFamily === undefined ? {} : { internalFamily: own.internalFamily }),
+    rs:
+      table === undefined
+        ? { unknown: whyUnknown(observations.nodeTable) }
+        : { ...table, at: observations.nodeTable?.at ?? now },
+    hosts: [self, ...others].sort((a, b) => (a.host < b.host ? -1 : 1)),
+    unreached: [...unreached],
+  };
+}
+
+/** One line for `systemctl status`: who this is, who is there, what is wrong. */
+export function statusLineOf(view: ClusterView): string {
+  const own = view.hosts.find(({ link }) => link.status === 'self')?.state;
+  const peers = view.hosts.filter(({ link }) => link.status !== 'self');
+  const linked = peers.filter(({ link }) => link.status === 'connected').length;
+  const missing = view.unreached.length;
+  const node = own?.nodeUid === undefined ? 'not a node' : `node ${own.nodeUid}`;
+  const address =
+    own?.internalAddress === undefined ? 'internal address unknown' : `at ${own.internalAddress}`;
+  const mesh = `${linked} of ${Math.max(peers.length, linked + missing)} peers linked`;
+  const codes = own?.findings.map(({ code }) => code) ?? [];
+  const findings = codes.length === 0 ? 'no findings' : `findings: ${codes.join(', ')}`;
+  return `${own?.mode === 'observe' ? 'observing' : 'managing'} ${node} of ${view.cluster} ${address}; ${mesh}; ${findings}`;
+}

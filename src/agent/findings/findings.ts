@@ -1,0 +1,30 @@
+import type { CheckResult, Finding } from '../../protocol/finding.ts';
+import type { Check, Facts } from './check.ts';
+import { internalAddressBound } from './internal-address-bound.ts';
+import { localhostIpv6 } from './localhost-ipv6.ts';
+import { rsUnitRunning } from './rs-unit-running.ts';
+
+/** Every check, in the order in which people see them. */
+export const checks: readonly Check[] = [internalAddressBound, rsUnitRunning, localhostIpv6];
+
+export function runChecks(facts: Facts): CheckResult[] {
+  return checks.map(({ judge, ...about }) => ({ ...about, ...judge(facts) }));
+}
+
+/**
+ * The results that people must see: those that failed and those whose answer is unknown. One that was there before keeps the time
+ * at which it was first seen.
+ * @param now wall clock, milliseconds since the epoch
+ */
+export function findingsOf(
+  results: readonly CheckResult[],
+  before: readonly Finding[],
+  now: number,
+): Finding[] {
+  return results
+    .filter(({ outcome }) => outcome === 'fail' || outcome === 'unknown')
+    .map((result) => {
+      const same = before.find(({ code, outcome }) => code === result.code && outcome === result.outcome);
+      return { ...result, since: same?.since ?? now };
+    });
+}

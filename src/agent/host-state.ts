@@ -1,0 +1,67 @@
+import type { Address } from '../protocol/address.ts';
+import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
+import { type HostState, maxAddressesInState } from '../protocol/state.ts';
+import { findingsOf, runChecks } from './findings/findings.ts';
+import { internalFamily, known, type Observations, whyUnknown } from './observations.ts';
+
+/** What is true of this agent for as long as it runs. */
+export interface AgentIdentity {
+  cluster: string;
+  host: string;
+  version: string;
+  mode: HostState['mode'];
+}
+
+/**
+ * What this host says of itself now: a pure function of what was read.
+ * @param before the state said last; its findings keep their times, and the revision grows only when something changed
+ * @param now    wall clock, milliseconds since the epoch
+ */
+export function hostStateOf(
+  identity: AgentIdentity,
+  observations: Observations,
+  internalAddress: Address | undefined,
+  before: HostState | undefined,
+  now: number,
+): HostState {
+  const links = known(observations.interfaces) ?? [];
+  const routable = links.flatMap((link) =>
+    link.addresses
+      .filter(({ address }) => isRoutable(address))
+      .map((bound) => ({
+        interface: link.name,
+        address: bound.address,
+        prefixLength: bound.prefixLength,
+        usable: isActive(link) && isUsable(bound),
+      })),
+  );
+  const nodeUid = known(observations.nodeUid);
+  const family = internalFamily(observations, internalAddress);
+  const state: HostState = {
+    host: identity.host,
+    version: identity.version,
+    mode: identity.mode,
+    revision: before?.revision ?? 1,
+    ...(nodeUid === undefined ? {} : { nodeUid }),
+    ...(internalAddress === undefined ? {} : { internalAddress }),
+    ...(family === undefined ? {} : { internalFamily: family }),
+    addresses: {
+      listed: routable.slice(0, maxAddressesInState),
+      more: Math.max(0, routable.length - maxAddressesInState),
+    },
+    unit: known(observations.unit) ?? { unknown: whyNoUnit(observations) },
+    hostsFile: known(observations.hostsFile) ?? {
+      localhostIpv6: 'unknown',
+      evidence: whyUnknown(observations.hostsFile),
+    },
+    findings: findingsOf(runChecks({ observations, internalAddress }), before?.findings ?? [], now),
+  };
+  if (before === undefined || JSON.stringify(state) === JSON.stringify(before)) return state;
+  return { ...state, revision: before.revision + 1 };
+}
+
+function whyNoUnit({ unit }: Observations): string {
+  return unit !== undefined && 'value' in unit
+    ? 'no unit rlec_supervisor or rlec_supervisord'
+    : whyUnknown(unit);
+}

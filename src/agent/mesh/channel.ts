@@ -1,0 +1,53 @@
+import type { Address } from '../../protocol/address.ts';
+import type { HostIdentity } from '../../protocol/identity.ts';
+import type { CloseReason } from '../../protocol/messages.ts';
+
+/**
+ * One authenticated connection to another agent that carries whole texts, in order. Made by a Transport; whether it is of use is
+ * decided by the hellos that pass over it.
+ */
+export interface Channel {
+  /** From the other side's certificate, which the transport has verified. */
+  readonly identity: HostIdentity;
+  /** The other side's address as this socket sees it. */
+  readonly address: Address;
+  /** Who opened it. */
+  readonly opener: 'us' | 'them';
+  /** Texts that arrived earlier are handed over at once. `closed` is called exactly once, also after `terminate`. Call it once. */
+  start(handlers: { text: (text: string) => void; closed: (reason: string) => void }): void;
+  /** Queues the text. Does nothing once the channel is closed. */
+  send(text: string): void;
+  /** Bytes that were sent and have not left this host yet. */
+  readonly queuedBytes: number;
+  /** Says why, waits a moment for the other side, then ends it. */
+  close(code: CloseReason, reason: string): void;
+  /** Ends it now and tells nobody: for an other side that does not answer. */
+  terminate(): void;
+}
+
+/** A connection that was turned away before it became a channel; for the log and for counting. */
+export interface Refusal {
+  /** Stable: `certificate`, `identity`, `cluster`, `family`, `subprotocol`, `busy`. */
+  code: string;
+  reason: string;
+  from: string;
+}
+
+/** How channels come to be. Identity is checked here (TLS 1.3, certificates on both sides, one cluster), never later. */
+export interface Transport {
+  /**
+   * Listens on this one address. Rejects with the system's error (EADDRNOTAVAIL while the address is not bound, EADDRINUSE).
+   */
+  listen(
+    at: { address: Address; port: number },
+    onChannel: (channel: Channel) => void,
+    onRefusal: (refusal: Refusal) => void,
+  ): Promise<Listener>;
+  /** Connects from `from` where given. Rejects with RlnetError PEER_UNREACHABLE when refused, unreachable or too slow. */
+  dial(to: { address: Address; port: number }, from: Address | undefined): Promise<Channel>;
+}
+
+export interface Listener {
+  /** Ends the listening and every channel that came of it. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+import * as v from 'valibot';
+import type { LocatedDocument } from '../host/ports/document.ts';
+import { RlnetError } from '../protocol/errors.ts';
+import { meshPort } from '../protocol/messages.ts';
+import { addressSchema } from '../protocol/schema.ts';
+
+const absolutePath = v.pipe(
+  v.string('Invalid type: a path in text is wanted'),
+  v.startsWith('/', 'Invalid path: it must start with /'),
+);
+
+/** A section whose every key has a default: absent, or empty with all its keys commented out, means all defaults. */
+function section<E extends v.ObjectEntries>(entries: E) {
+  return v.nullish(v.strictObject(entries), {} as never);
+}
+
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+
+/** `/etc/rlnet/agent.yaml`. Every key is optional; docs/configuration.md says what each is for. */
+const settingsSchema = v.strictObject({
+  /** `observe`: look and report, never act. */
+  mode: v.optional(v.picklist(['manage', 'observe']), 'manage'),
+  mesh: section({
+    /** Internal addresses of the cluster's hosts. Used until this host has learned its peers, then no more. */
+    seeds: v.optional(v.array(addressSchema), []),
+    port: v.optional(port, meshPort),
+  }),
+  tls: section({
+    ca: v.optional(absolutePath, '/etc/rlnet/tls/ca.crt'),
+    certificate: v.optional(absolutePath, '/etc/rlnet/tls/host.crt'),
+    key: v.optional(absolutePath, '/etc/rlnet/tls/host.key'),
+  }),
+  rs: section({
+    /** Found out when not given: rlec_supervisor, else rlec_supervisord. */
+    unit: v.optional(v.pipe(v.string(), v.regex(/^[\w.@:-]+$/, 'Invalid unit name'))),
+    rladmin: v.optional(absolutePath, '/opt/redislabs/bin/rladmin'),
+    node_id_file: v.optional(absolutePath, '/etc/opt/redislabs/node.id'),
+  }),
+  directories: section({
+    state: v.optional(absolutePath, '/var/lib/rlnet'),
+    runtime: v.optional(absolutePath, '/run/rlnet'),
+  }),
+  log: section({
+    level: v.optional(v.picklist(['debug', 'info', 'warn', 'error']), 'info'),
+  }),
+});
+export type Settings = v.InferOutput<typeof settingsSchema>;
+
+/**
+ * Settings from a parsed configuration file.
+ * @throws RlnetError CONFIG_INVALID with file, line and column of the first thing that is wrong.
+ */
+export function decodeSettings(document: LocatedDocument, file: string): Settings {
+  // An empty file parses to null, and means all defaults.
+  const plain = v.custom<object>(
+    (value) => !Array.isArray(value),
+    'Invalid type: settings by name are wanted',
+  );
+  const parsed = v.safeParse(v.pipe(plain, settingsSchema), document.value ?? {});
+  if (parsed.success) return parsed.output;
+  const [issue, ...others] = parsed.issues;
+  const path = (issue.path ?? []).map((item) => item.key as string | number);
+  const unknownKey = issue.type === 'strict_object' && issue.expected === 'never';
+  const at = { file, ...(unknownKey ? document.locateKey(path) : document.locate(path)) };
+  const name = path.join('.');
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  if (unknownKey) {
+    throw new RlnetError('CONFIG_INVALID', `There is no setting ${name}${more}.`, remedyFor(path), { at });
+  }
+  throw new RlnetError(
+    'CONFIG_INVALID',
+    `${name === '' ? 'The file' : name}: ${issue.message}${more}.`,
+    'docs/configuration.md lists every setting with its type and default.',
+    { at },
+  );
+}
+
+function remedyFor(path: readonly (string | number)[]): string {
+  const parent = path.slice(0, -1).reduce<unknown>((schema, key) => entriesOf(schema)?.[key], settingsSchema);
+  const known = Object.keys(entriesOf(parent) ?? {}).join(', ');
+  return `Remove it or correct its name; known here: ${known}.`;
+}
+
+function entriesOf(schema: unknown): Record<string, unknown> | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined;
+  if ('wrapped' in schema) return entriesOf(schema.wrapped);
+  return 'entries' in schema ? (schema.entries as Record<string, unknown>) : undefined;
+}

@@ -1,0 +1,143 @@
+import * as v from 'valibot';
+import { type ErrorReport, isErrorCode, RlnetError } from './errors.ts';
+import { addressSchema, familySchema, nameSchema, uidSchema } from './schema.ts';
+import { hostStateSchema } from './state.ts';
+
+/** The WebSocket subprotocol: the major version of the wire. */
+export const subprotocol = 'rlnet.v1';
+/** The minor versions that this build speaks; hello carries the range, and the highest common one is used. */
+export const protocolRange = { min: 1, max: 1 } as const;
+/** TCP port of the mesh; in none of RS's ranges (RS/networking/port-configurations). */
+export const meshPort = 9470;
+/** No message, in either direction, is longer than this many bytes. */
+export const maxMessageBytes = 64 * 1024;
+
+const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
+
+const helloSchema = v.object({
+  type: v.literal('hello'),
+  protocol: v.object({ min: v.number(), max: v.number() }),
+  cluster: nameSchema,
+  host: nameSchema,
+  /** The agent's version; for people. */
+  version: v.string(),
+  machineId: idSchema,
+  bootId: idSchema,
+  /** New at each start of the agent. */
+  instance: idSchema,
+  nodeUid: v.optional(uidSchema),
+  internalFamily: v.optional(familySchema),
+  internalAddress: v.optional(addressSchema),
+});
+export type Hello = v.InferOutput<typeof helloSchema>;
+
+const errorReportSchema = v.object({
+  code: v.string(),
+  message: v.string(),
+  remedy: v.string(),
+});
+
+/**
+ * Every message, on the mesh and on the control sockets alike. An append-only list: a type that a peer does not know is
+ * ignored there, a method that it does not know is refused.
+ */
+const messageSchema = v.variant('type', [
+  helloSchema,
+  v.object({ type: v.literal('ping'), nonce: idSchema }),
+  /** Only the echo of a nonce that I sent proves that the path works both ways. */
+  v.object({ type: v.literal('pong'), nonce: idSchema }),
+  v.object({ type: v.literal('state'), state: hostStateSchema }),
+  v.object({ type: v.literal('request'), id: idSchema, method: v.string(), params: v.optional(v.unknown()) }),
+  v.object({
+    type: v.literal('response'),
+    id: idSchema,
+    result: v.optional(v.unknown()),
+    error: v.optional(errorReportSchema),
+  }),
+  v.object({ type: v.literal('event'), name: v.string(), data: v.optional(v.unknown()) }),
+  v.object({ type: v.literal('bye'), reason: v.string() }),
+]);
+export type Message = v.InferOutput<typeof messageSchema>;
+
+const knownTypes: ReadonlySet<string> = new Set(
+  messageSchema.options.map((option) => option.entries.type.literal),
+);
+
+function invalid(why: string): RlnetError {
+  return new RlnetError(
+    'MESSAGE_INVALID',
+    `A message was refused: ${why}.`,
+    'Check that both agents run versions of rlnet that go together.',
+  );
+}
+
+/**
+ * @returns undefined for a well-formed message of a type that this version does not know: to be ignored.
+ * @throws RlnetError MESSAGE_INVALID for anything too long, not JSON, or not of its type's shape.
+ */
+export function decodeMessage(text: string): Message | undefined {
+  if (Buffer.byteLength(text) > maxMessageBytes) throw invalid(`longer than ${maxMessageBytes} bytes`);
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw invalid('not JSON');
+  }
+  const envelope = v.safeParse(v.object({ type: v.string() }), data);
+  if (!envelope.success) throw invalid('no type');
+  if (!knownTypes.has(envelope.output.type)) return undefined;
+  return decodeWith(messageSchema, data, envelope.output.type);
+}
+
+/** @throws RlnetError MESSAGE_INVALID where the message would be too long for the other side to take. */
+export function encodeMessage(message: Message): string {
+  const text = JSON.stringify(message);
+  if (Buffer.byteLength(text) > maxMessageBytes) {
+    throw invalid(`a ${message.type} of ${Buffer.byteLength(text)} bytes is longer than ${maxMessageBytes}`);
+  }
+  return text;
+}
+
+/**
+ * Reads data from outside by its schema.
+ * @throws RlnetError MESSAGE_INVALID that names `what` and the path of the first thing wrong.
+ */
+export function decodeWith<T>(schema: v.GenericSchema<unknown, T>, data: unknown, what: string): T {
+  const parsed = v.safeParse(schema, data);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  throw invalid(`${what} at ${v.getDotPath(issue) ?? 'the top'}: ${issue.message}`);
+}
+
+/** The error of a `response`, for the side that asked. A code from a newer version becomes INTERNAL and keeps its name in the text. */
+export function errorFromResponse(report: { code: string; message: string; remedy: string }): RlnetError {
+  return isErrorCode(report.code)
+    ? new RlnetError(report.code, report.message, report.remedy)
+    : new RlnetError('INTERNAL', `${report.code}: ${report.message}`, report.remedy);
+}
+
+export function responseTo(id: string, outcome: { result: unknown } | { error: ErrorReport }): Message {
+  return 'error' in outcome
+    ? {
+        type: 'response',
+        id,
+        error: { code: outcome.error.code, message: outcome.error.message, remedy: outcome.error.remedy },
+      }
+    : { type: 'response', id, result: outcome.result };
+}
+
+/** The highest minor version that both sides speak, or undefined where there is none. */
+export function commonProtocol(theirs: { min: number; max: number }): number | undefined {
+  const highest = Math.min(theirs.max, protocolRange.max);
+  return highest >= Math.max(theirs.min, protocolRange.min) ? highest : undefined;
+}
+
+/** WebSocket close codes of ours (RFC 6455 leaves 4000 to 4999 to applications). */
+export const closeCodes = {
+  goingAway: 1001,
+  refused: 4400,
+  duplicate: 4409,
+  silent: 4408,
+  badMessage: 4422,
+} as const;
+export type CloseReason = keyof typeof closeCodes;
