@@ -1,0 +1,111 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import fc from 'fast-check';
+import { describe, expect, it, vi } from 'vitest';
+import { createFiles } from '../../../src/host/files.ts';
+import { createHostsFile, judgeHosts } from '../../../src/host/hosts-file.ts';
+import { hostsCases } from '../../support/hosts-cases.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+describe('judgeHosts', () => {
+  it.each(hostsCases)('takes $what for $verdict', ({ text, verdict }) => {
+    expect(judgeHosts(text).localhostIpv6).toBe(verdict);
+  });
+
+  it('finds exactly the lines that were put there', () => {
+    fc.assert(
+      fc.property(fc.array(anyLine, { maxLength: 12 }), fc.boolean(), (lines, lastNewline) => {
+        const text = lines.map(({ text }) => text).join('\n') + (lastNewline ? '\n' : '');
+        const verdict = lines.some(({ says }) => says) ? 'present' : 'missing';
+        expect(judgeHosts(text).localhostIpv6).toBe(verdict);
+      }),
+    );
+  });
+
+  it('shows the line that says so', () => {
+    expect(judgeHosts('127.0.0.1 localhost\n\n ::1\tip6-localhost  localhost # both\n')).toEqual({
+      localhostIpv6: 'present',
+      evidence: 'line 3: ::1 ip6-localhost localhost',
+    });
+  });
+
+  it('shows what stands in its place', () => {
+    expect(judgeHosts('127.0.0.1 localhost\n::1 ip6-localhost\n').evidence).toBe(
+      'line 2: ::1 ip6-localhost; line 1: 127.0.0.1 localhost',
+    );
+    expect(judgeHosts('192.0.2.1 node1\n').evidence).toBe('no line for ::1, and none for localhost');
+  });
+});
+
+describe('the hosts file', () => {
+  it('that does not exist is missing the line, and says why', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    expect(await createHostsFile(createFiles(), path).judge()).toEqual({
+      localhostIpv6: 'missing',
+      evidence: `${path} does not exist`,
+    });
+  });
+
+  it('that cannot be read is unknown, and says why', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    await mkdir(path);
+    expect(await createHostsFile(createFiles(), path).judge()).toEqual({
+      localhostIpv6: 'unknown',
+      evidence: `${path} cannot be read (EISDIR)`,
+    });
+  });
+
+  it('is judged anew after each hint', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    await writeFile(path, '::1 localhost\n');
+    const hostsFile = createHostsFile(createFiles(), path);
+    expect((await hostsFile.judge()).localhostIpv6).toBe('present');
+    const onHint = vi.fn();
+    const watching = hostsFile.watch(onHint);
+    await writeFile(path, '127.0.0.1 localhost\n');
+    await vi.waitFor(() => expect(onHint).toHaveBeenCalled(), { timeout: 5000 });
+    expect((await hostsFile.judge()).localhostIpv6).toBe('missing');
+    watching.close();
+  });
+});
+
+const blank = fc.stringMatching(/^[ \t]{1,3}$/);
+const otherName = fc.constantFrom(
+  'node1',
+  'ip6-localhost',
+  'localhost.localdomain',
+  'localhost6',
+  'LOCAL',
+  'host',
+);
+const theName = fc.constantFrom('localhost', 'LOCALHOST', 'LocalHost');
+const theAddress = fc.constantFrom('::1', '0:0:0:0:0:0:0:1', '0::1', '0000::0001');
+const otherAddress = fc.constantFrom('127.0.0.1', 'fe80::1', '::', '::2', '1::', 'localhost', 'x');
+
+/** A line, and whether it maps ::1 to localhost: known because it was built so, not because it was parsed. */
+const anyLine = fc
+  .record({
+    isLoopback: fc.boolean(),
+    isLocalhost: fc.boolean(),
+    theAddress,
+    otherAddress,
+    theName,
+    before: fc.array(otherName, { maxLength: 3 }),
+    after: fc.array(otherName, { maxLength: 3 }),
+    blank,
+    indent: fc.constantFrom('', ' ', '\t'),
+    end: fc.constantFrom('', ' ', '\r', '# localhost', ' #::1 localhost', '\t'),
+    commented: fc.boolean(),
+  })
+  .map((part) => ({
+    says: part.isLoopback && part.isLocalhost && !part.commented,
+    text:
+      part.indent +
+      (part.commented ? '#' : '') +
+      [
+        part.isLoopback ? part.theAddress : part.otherAddress,
+        ...part.before,
+        ...(part.isLocalhost ? [part.theName] : []),
+        ...part.after,
+      ].join(part.blank) +
+      part.end,
+  }));
