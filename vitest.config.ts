@@ -6,6 +6,8 @@ import { defineConfig } from 'vitest/config';
  */
 export default defineConfig({
   test: {
+    // Generous: a test that hangs ends, and one on a busy machine does not fail for it.
+    testTimeout: 15_000,
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
