@@ -296,12 +296,15 @@ function effectOf(view: View, action: Action): Partial<ClusterConfig> | Refusal 
     if (left > 0 || !action.restore) return { nodes };
     if (snapshot === undefined)
       return refuse(madeUp('snapshot_not_found'), 'there is no snapshot to restore from');
-    let shards = config.shards.map((shard) =>
-      snapshot.shards.some((kept) => kept.id === shard.id) ? { ...shard, nodeUid } : shard,
-    );
+    let { shards } = config;
     for (const kept of snapshot.shards) {
       const shard = shards.find((each) => each.id === kept.id);
-      if (shard !== undefined && kept.role === 'master') shards = withMaster(shards, shard);
+      if (shard === undefined) continue;
+      // An old snapshot may name a shard whose replica is on the node by now: two of one range never share a node.
+      if (shards.some((each) => each.id !== shard.id && isSameRange(each, shard) && each.nodeUid === nodeUid))
+        continue;
+      shards = shards.map((each) => (each.id === shard.id ? { ...each, nodeUid } : each));
+      if (kept.role === 'master') shards = withMaster(shards, shard);
     }
     return { nodes, shards };
   }

@@ -272,6 +272,18 @@ describe('maintenance mode', () => {
     expect(placement(off)).toEqual(['redis:1 node:1 master', 'redis:2 node:2 slave']);
   });
 
+  test('an old snapshot never brings a shard onto the node of its own replica', () => {
+    const config = cluster({
+      nodes: [node(1, { maintenanceActivations: 1 }), node(2), node(3)],
+      shards: [shard(1, 3, 'master'), shard(2, 1, 'slave')],
+      snapshots: [{ name: 'old', nodeUid: 1, takenAt: 0, shards: [{ id: 1, role: 'master' }] }],
+    });
+    expect(placement(accepted(view(config), maintenanceOff(1)).config)).toEqual([
+      'redis:1 node:3 master',
+      'redis:2 node:1 slave',
+    ]);
+  });
+
   test('activations stack: two times on needs two times off', () => {
     const twice = accepted(view(accepted(view(cluster()), maintenanceOn(2)).config), maintenanceOn(2)).config;
     const once = accepted(view(twice), maintenanceOff(2)).config;

@@ -195,14 +195,12 @@ const step = (nodes: number) => {
   );
 };
 
-const run = fc
-  .constantFrom(3, 4, 5)
-  .chain((nodes) =>
-    fc.record({
-      nodes: fc.constant(nodes),
-      steps: fc.array(step(nodes), { minLength: 200, maxLength: 400 }),
-    }),
-  );
+const run = fc.constantFrom(3, 4, 5).chain((nodes) =>
+  fc.record({
+    nodes: fc.constant(nodes),
+    steps: fc.array(step(nodes), { minLength: 200, maxLength: 400 }),
+  }),
+);
 
 test('no term has two leaders and no committed write is lost, whatever the network does', () => {
   let commits = 0;
