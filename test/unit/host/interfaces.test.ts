@@ -1,12 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { createClock } from '../../../src/host/clock.ts';
-import { createExec } from '../../../src/host/exec.ts';
 import { createInterfaces, parseIpAddr } from '../../../src/host/interfaces.ts';
 import type { Exec } from '../../../src/host/ports/exec.ts';
 import { tryParseAddress } from '../../../src/protocol/address.ts';
 import type { BoundAddress, NetworkInterface } from '../../../src/protocol/interfaces.ts';
+import { execWithPrograms } from '../../support/programs.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const fixture = new URL('../../fixtures/ip-addr/iproute2-6.1-namespace.json', import.meta.url);
@@ -155,16 +155,7 @@ function oneLink(addrInfo: object[]): string {
   ]);
 }
 
-/** The real Exec, but `ip` is this shell script. */
-async function execWithIp(script: string): Promise<Exec> {
-  const ip = `${await temporaryDirectory()}/ip`;
-  await writeFile(ip, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const exec = createExec();
-  return {
-    run: (_file, args, options) => exec.run(ip, args, options),
-    lines: (_file, args, onLine) => exec.lines(ip, args, onLine),
-  };
-}
+const execWithIp = (script: string): Promise<Exec> => execWithPrograms({ ip: script });
 
 const anyAddress = fc
   .oneof(fc.ipV4(), fc.ipV6())
