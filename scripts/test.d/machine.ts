@@ -65,13 +65,14 @@ export function processesOf(run: string): MarkedProcess[] {
 
 /**
  * The mount points of /proc/self/mountinfo (proc_pid_mountinfo(5)), but for those that systemd makes and takes away
- * as people log in and units start.
+ * as people log in and units start, and those of named network namespaces, which are listed by name: the first
+ * `ip netns add` since boot leaves /run/netns itself mounted for good (ip-netns(8)).
  */
 export function mountPoints(mountinfo: string): string[] {
   return mountinfo
     .split('\n')
     .flatMap((line) => line.split(' ')[4] ?? [])
-    .filter((path) => !/^\/run\/(user|credentials)\/|^\/proc\/sys\/fs\/binfmt_misc$/.test(path));
+    .filter((path) => !/^\/run\/((user|credentials)\/|netns)|^\/proc\/sys\/fs\/binfmt_misc$/.test(path));
 }
 
 function nftTables(): string[] {

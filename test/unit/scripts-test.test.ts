@@ -130,11 +130,13 @@ describe('the look at the machine', () => {
     expect(compare(before, before)).toEqual([]);
   });
 
-  it('reads mount points, but for those that come and go as people log in', () => {
+  it('reads mount points, but for those of logins and of named network namespaces', () => {
     const mountinfo = [
       '22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw',
       '90 22 0:45 / /var/lib/lab/n1\\040root rw,relatime - overlay overlay rw',
       '91 22 0:46 / /run/user/1000 rw,nosuid - tmpfs tmpfs rw',
+      '92 22 0:24 /netns /run/netns rw,nosuid shared:5 - tmpfs tmpfs rw',
+      '93 92 0:4 net:[4026532200] /run/netns/n1 rw shared:9 - nsfs nsfs rw',
     ].join('\n');
     expect(mountPoints(mountinfo)).toEqual(['/', '/var/lib/lab/n1\\040root']);
   });
