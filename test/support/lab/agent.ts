@@ -1,0 +1,36 @@
+import { issueCa, issueHost } from '../../../src/cli/tls-issue.ts';
+import type { Family } from '../../../src/protocol/address.ts';
+import { execOk } from '../standin/install.ts';
+import type { Host } from './lab.ts';
+
+/**
+ * Gives every host a certificate and a configuration file, as an operator would, and starts its agent.
+ *
+ * @param family the internal family of the cluster that the hosts are, or are to be
+ * @param now    wall clock, milliseconds since the epoch: the certificates are valid from then on
+ */
+export async function installAgents(
+  hosts: readonly Host[],
+  { cluster, family, now }: { cluster: string; family: Family; now: number },
+): Promise<void> {
+  const ca = await issueCa(cluster, { now, days: 30 });
+  const seeds = hosts.map((host) => host.address('internal', family));
+  const settings = [
+    '# Internal addresses of the hosts of this cluster, for the first start.',
+    'mesh:',
+    '  seeds:',
+  ];
+  const configuration = [...settings, ...seeds.map((seed) => `    - "${seed}"`), ''].join('\n');
+  await Promise.all(
+    hosts.map(async (host) => {
+      const { certificate, key } = await issueHost(ca, host.name, { now, days: 7 });
+      await host.writeFile('/etc/rlnet/tls/ca.crt', ca.certificate, 0o644);
+      await host.writeFile('/etc/rlnet/tls/host.crt', certificate, 0o644);
+      await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);
+      await host.writeFile('/etc/rlnet/agent.yaml', configuration, 0o644);
+      await execOk(host, ['systemctl', '--quiet', 'enable', 'rlnet']);
+      // Returns when the agent has said READY.
+      await execOk(host, ['systemctl', 'restart', 'rlnet']);
+    }),
+  );
+}
