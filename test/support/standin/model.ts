@@ -8,8 +8,8 @@ import { type Address, type Family, familyOf } from '../../../src/protocol/addre
  * new configuration or a refusal. A simulation keeps one configuration for the whole cluster; each daemon of the lab
  * keeps a replica (replica.ts) and a liveness of its own. Neither has rules of its own.
  *
- * Invariants: one slot range of a database has at most one master shard; `masterUid` names a node of `nodes`; `version`
- * grows by one with every write; the internal family never changes.
+ * Invariants: one slot range of a database has exactly one master shard, and no two shards of it share a node;
+ * `masterUid` names a node of `nodes`; `version` grows by one with every write; the internal family never changes.
  */
 
 /**
@@ -242,7 +242,6 @@ function handOverShards(view: View, shards: ShardRecord[], nodeUid: number): Sha
       (shard) =>
         isSameRange(shard, leaving) &&
         shard.role === 'slave' &&
-        shard.nodeUid !== nodeUid &&
         shard.sync.state === 'ok' &&
         isUp(view, shard.nodeUid),
     );
@@ -471,7 +470,8 @@ function isoSeconds(ms: number): string {
 /** Lays a database out over the nodes, so that tables have rows. RS has no such command: it is the stand-in's own. */
 function seedDatabase(view: View, command: Command & { kind: 'seed_database' }): Outcome {
   const { config } = view;
-  const nodeUids = command.onNodes.length > 0 ? command.onNodes : config.nodes.map((node) => node.uid);
+  const nodeUids =
+    command.onNodes.length > 0 ? [...new Set(command.onNodes)] : config.nodes.map((node) => node.uid);
   const missing = nodeUids.find((uid) => nodeOf(config, uid) === undefined);
   if (missing !== undefined) return refuse('node_not_found', `there is no node:${missing}`);
   if (command.masters < 1 || command.masters > 16_384)
@@ -525,6 +525,7 @@ export function housekeeping(view: View): ClusterConfig {
   if (shards !== config.shards) config = written(config, { shards });
   for (const due of config.actions) {
     if (view.now - due.startedAt < view.timings.actionMs) continue;
+    // What has become impossible since it began ends without effect, as an aborted action does.
     const effect = effectOf({ ...view, config }, due.action);
     const actions = config.actions.filter((running) => running.taskId !== due.taskId);
     config = written(config, { ...(isRefusal(effect) ? {} : effect), actions });

@@ -197,6 +197,7 @@ describe('join_cluster', () => {
       uid: 2,
       config: { nodes: [{ uid: 1 }, { uid: 2, addr: ipv4 }, { uid: 3 }] },
     });
+    expect(codeOf(join(facts(['192.0.2.3']), { uid: 2 }, cluster(), silent))).toBe('accepted');
     expect(codeOf(join(facts([ipv4]), { uid: 2 }))).toBe('config_error');
   });
 

@@ -221,7 +221,8 @@ describe('enslave', () => {
   });
 
   test('with demote_node on another node leaves the cluster master as it is', () => {
-    expect(accepted(view(cluster()), enslave(2, true)).config.masterUid).toBe(1);
+    const config = cluster({ masterUid: 3 });
+    expect(accepted(view(config), enslave(2, true)).config.masterUid).toBe(3);
   });
 
   test('with demote_node is refused where no other node can be master', () => {
@@ -257,9 +258,23 @@ describe('running actions', () => {
     expect(accepted(slow(config), enslave(2)).config.actions).toHaveLength(2);
   });
 
+  test('an action that became impossible while it ran ends without effect', () => {
+    const config = cluster({ shards: [shard(1, 2, 'slave'), shard(2, 1, 'master')] });
+    const begun = accepted(slow(config), maintenanceOn(2)).config;
+    const seen = slow(begun, now + 1_000);
+    const after = housekeeping({ ...seen, liveness: new Map(seen.liveness).set(3, now - down) });
+    expect(after).toEqual({ ...begun, actions: [], version: begun.version + 1 });
+  });
+
   test('an action on a node that is down is refused', () => {
     expect(refusal(view(cluster(), { silentMs: { 2: down } }), enslave(2))).toContain('not_online');
   });
+});
+
+test('a node that is down cannot be made cluster master', () => {
+  const seen = view(cluster(), { silentMs: { 2: down } });
+  expect(refusal(seen, { kind: 'set_master', nodeUid: 2 })).toContain('not_online');
+  expect(accepted(seen, { kind: 'set_master', nodeUid: 3 }).config.masterUid).toBe(3);
 });
 
 describe('maintenance mode', () => {
@@ -289,6 +304,22 @@ describe('maintenance mode', () => {
     const once = accepted(view(twice), maintenanceOff(2)).config;
     expect(nodeOf(once, 2)?.maintenanceActivations).toBe(1);
     expect(nodeOf(accepted(view(once), maintenanceOff(2)).config, 2)?.maintenanceActivations).toBe(0);
+  });
+
+  test('shards come back with the last activation that ends, not before', () => {
+    const config = cluster({ shards: [shard(1, 2, 'slave')] });
+    const twice = accepted(view(accepted(view(config), maintenanceOn(2)).config), maintenanceOn(2)).config;
+    const once = accepted(view(twice), maintenanceOff(2)).config;
+    expect(placement(once)).toEqual(['redis:1 node:1 slave']);
+    expect(placement(accepted(view(once), maintenanceOff(2)).config)).toEqual(['redis:1 node:2 slave']);
+  });
+
+  test.each([
+    { what: 'that is full', change: { maxShards: 0 } },
+    { what: 'in maintenance itself', change: { maintenanceActivations: 1 } },
+  ])('moves no shard to a node $what', ({ change }) => {
+    const config = cluster({ nodes: [node(1, change), node(2), node(3)], shards: [shard(1, 2, 'slave')] });
+    expect(placement(accepted(view(config), maintenanceOn(2)).config)).toEqual(['redis:1 node:3 slave']);
   });
 
   test('off is refused on a node that is not in it', () => {
@@ -412,7 +443,7 @@ describe('seeding a database', () => {
   });
 
   test('is refused where a replica would have no node of its own, and on nodes that are not there', () => {
-    expect(refusal(view(cluster()), seed({ onNodes: [2] }))).toBe('insufficient_resources');
+    expect(refusal(view(cluster()), seed({ onNodes: [2, 2] }))).toBe('insufficient_resources');
     expect(refusal(view(cluster()), seed({ onNodes: [7, 1] }))).toBe('node_not_found');
   });
 });
