@@ -72,6 +72,8 @@ export class Agent {
   #state: HostState;
   #control: Control | undefined;
   #statusLine = '';
+  /** Findings that the log has, as `CODE outcome`. */
+  readonly #logged = new Set<string>();
   #settling = false;
   #writing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -253,7 +255,7 @@ export class Agent {
     ];
     this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), candidates);
     if (this.#state.revision !== before.revision) this.#mesh.publish();
-    this.#logFindings(before);
+    this.#logFindings();
     this.#remember(clock.wall());
     this.#control?.changed();
     const line = statusLineOf(this.view());
@@ -273,14 +275,21 @@ export class Agent {
     );
   }
 
-  #logFindings(before: HostState): void {
+  #logFindings(): void {
     const { log } = this.#deps;
-    const had = new Set(before.findings.map(({ code, outcome }) => `${code} ${outcome}`));
+    const seen = new Set<string>();
     for (const { code, outcome, evidence } of this.#state.findings) {
-      if (!had.has(`${code} ${outcome}`)) log.warn({ finding: code, outcome }, evidence);
+      seen.add(`${code} ${outcome}`);
+      // Right after the start nothing was read yet, which is no news.
+      if (this.#observations.nodeTable === undefined || this.#logged.has(`${code} ${outcome}`)) continue;
+      this.#logged.add(`${code} ${outcome}`);
+      log.warn({ finding: code, outcome }, evidence);
     }
-    const has = new Set(this.#state.findings.map(({ code }) => code));
-    for (const { code } of before.findings) if (!has.has(code)) log.info({ finding: code }, 'cleared');
+    for (const finding of this.#logged) {
+      if (seen.has(finding)) continue;
+      this.#logged.delete(finding);
+      log.info({ finding }, 'the finding is gone');
+    }
   }
 
   #remember(now: number): void {

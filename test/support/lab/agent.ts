@@ -1,7 +1,10 @@
 import { issueCa, issueHost } from '../../../src/cli/tls-issue.ts';
+import { createRandom } from '../../../src/host/random.ts';
 import type { Family } from '../../../src/protocol/address.ts';
 import { execOk } from '../standin/install.ts';
 import type { Host } from './lab.ts';
+
+const random = createRandom();
 
 /**
  * Gives every host a certificate and a configuration file, as an operator would, and starts its agent.
@@ -13,7 +16,7 @@ export async function installAgents(
   hosts: readonly Host[],
   { cluster, family, now }: { cluster: string; family: Family; now: number },
 ): Promise<void> {
-  const ca = await issueCa(cluster, { now, days: 30 });
+  const ca = await issueCa(cluster, { now, days: 30, random: random.id() });
   const seeds = hosts.map((host) => host.address('internal', family));
   const settings = [
     '# Internal addresses of the hosts of this cluster, for the first start.',
@@ -23,7 +26,7 @@ export async function installAgents(
   const configuration = [...settings, ...seeds.map((seed) => `    - "${seed}"`), ''].join('\n');
   await Promise.all(
     hosts.map(async (host) => {
-      const { certificate, key } = await issueHost(ca, host.name, { now, days: 7 });
+      const { certificate, key } = await issueHost(ca, host.name, { now, days: 7, random: random.id() });
       await host.writeFile('/etc/rlnet/tls/ca.crt', ca.certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.crt', certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);

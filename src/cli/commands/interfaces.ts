@@ -1,0 +1,56 @@
+import { RlnetError } from '../../protocol/errors.ts';
+import { joinPages } from '../../protocol/paging.ts';
+import type { InterfacesPage } from '../../protocol/state.ts';
+import { type Context, json, type Outcome } from '../context.ts';
+import { type ControlClient, connectToAgent } from '../control-client.ts';
+import { renderInterfaces } from '../render/interfaces.ts';
+
+/** A list that changes while its pages are fetched is fetched again, so often. */
+const attempts = 5;
+
+/** `rlnet interfaces [NODE]`: every interface and address of a host. */
+export async function interfaces(
+  context: Context,
+  node: string | undefined,
+  options: { runtimeDirectory: string; json?: boolean },
+): Outcome {
+  const client = await connectToAgent(
+    context.sockets,
+    options.runtimeDirectory,
+    context.clock,
+    context.random,
+  );
+  try {
+    const { host, at, links, inventory } = await fetchAll(client, node);
+    context.print(
+      options.json === true
+        ? json({ host, at, interfaces: links, inventory })
+        : renderInterfaces(host, links, inventory),
+    );
+    return 0;
+  } finally {
+    client.close();
+  }
+}
+
+async function fetchAll(client: ControlClient, node: string | undefined) {
+  const about = node === undefined ? {} : { node };
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const pages: InterfacesPage[] = [];
+    let after: number | undefined = 0;
+    while (after !== undefined) {
+      const page: InterfacesPage = await client.call('interfaces', { ...about, after });
+      pages.push(page);
+      after = page.next;
+    }
+    const [first] = pages;
+    if (first !== undefined && pages.every(({ at }) => at === first.at)) {
+      return { host: first.host, at: first.at, links: joinPages(pages), inventory: first.inventory };
+    }
+  }
+  throw new RlnetError(
+    'REQUEST_TIMEOUT',
+    `The list of interfaces changed ${attempts} times while it was fetched.`,
+    'Find out what changes them (ip monitor), or try again.',
+  );
+}

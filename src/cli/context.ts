@@ -1,0 +1,30 @@
+import type { Clock } from '../host/ports/clock.ts';
+import type { Exec } from '../host/ports/exec.ts';
+import type { Files } from '../host/ports/files.ts';
+import type { LocalSockets } from '../host/ports/local-sockets.ts';
+import type { Random } from '../host/ports/random.ts';
+
+/** What the commands get from the composition root instead of reaching for it. */
+export interface Context {
+  clock: Clock;
+  random: Random;
+  exec: Exec;
+  files: Files;
+  sockets: LocalSockets;
+  version: string;
+  /** What systemd and the journal say to this process. */
+  env: { NOTIFY_SOCKET?: string; WATCHDOG_USEC?: string; JOURNAL_STREAM?: string };
+  print: (text: string) => void;
+  /** Whether standard output is a terminal: only then colour and live progress. */
+  terminal: boolean;
+  /** Aborted when this process is asked to end (SIGTERM, SIGINT); the reason is the signal's name. */
+  ended: AbortSignal;
+}
+
+/** What every command ends with: the exit status, unless it throws an RlnetError. */
+export type Outcome = Promise<number>;
+
+/** JSON for `--json`: one document, readable by people too. */
+export function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

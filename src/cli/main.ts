@@ -1,0 +1,173 @@
+#!/usr/bin/env node
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { createClock } from '../host/clock.ts';
+import { createExec } from '../host/exec.ts';
+import { createFiles } from '../host/files.ts';
+import { createLocalSockets } from '../host/local-sockets.ts';
+import { createRandom } from '../host/random.ts';
+import { asRlnetError, RlnetError } from '../protocol/errors.ts';
+import { type Context, json, type Outcome } from './context.ts';
+import { renderError } from './render/error.ts';
+
+/** The composition root: the one place that builds adapters, reads the environment and ends the process. */
+
+const settingsFile = '/etc/rlnet/agent.yaml';
+const runtimeDirectory = '/run/rlnet';
+
+const ending = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort(signal));
+
+const files = createFiles();
+const { NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM } = process.env;
+const context: Context = {
+  clock: createClock(),
+  random: createRandom(),
+  exec: createExec(),
+  files,
+  sockets: createLocalSockets(files),
+  version: packageJson.version,
+  env: {
+    ...(NOTIFY_SOCKET === undefined ? {} : { NOTIFY_SOCKET }),
+    ...(WATCHDOG_USEC === undefined ? {} : { WATCHDOG_USEC }),
+    ...(JOURNAL_STREAM === undefined ? {} : { JOURNAL_STREAM }),
+  },
+  print: (text) => {
+    process.stdout.write(text);
+  },
+  terminal: process.stdout.isTTY === true,
+  ended: ending.signal,
+};
+
+// A reader that went away (rlnet status | head) is no error of ours.
+process.stdout.on('error', () => process.exit(0));
+
+function run(outcome: Outcome): Promise<void> {
+  return outcome.then((status) => {
+    process.exitCode = status;
+  });
+}
+
+function days(text: string): number {
+  const value = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 36_500)) throw new InvalidArgumentError('A whole number of days from 1 to 36500 is wanted.');
+  return value;
+}
+
+const asJson = (): Option => new Option('--json', 'print JSON');
+const runtime = (): Option =>
+  new Option('--runtime-directory <dir>', "where the agent's sockets are").default(runtimeDirectory);
+
+const program = new Command('rlnet')
+  .description('Looks after the addresses of a Redis Enterprise Software cluster.')
+  .version(context.version)
+  .showHelpAfterError('Run it with --help to see how it is used.')
+  .exitOverride();
+
+program
+  .command('agent')
+  .description('run the agent of this host (systemd does)')
+  .option('--config <file>', 'configuration file', settingsFile)
+  .action(async (options: { config: string }) => {
+    const { agent } = await import('./commands/agent.ts');
+    await run(agent(context, options));
+  });
+
+program
+  .command('status')
+  .description('show the cluster as the agent of this host sees it')
+  .option('--watch', 'show it again whenever it changes')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; watch?: boolean; runtimeDirectory: string }) => {
+    const { status } = await import('./commands/status.ts');
+    await run(status(context, options));
+  });
+
+program
+  .command('interfaces')
+  .description('show every interface and address of a host')
+  .argument('[node]', 'node uid or host name; this host unless given')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (node: string | undefined, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { interfaces } = await import('./commands/interfaces.ts');
+    await run(interfaces(context, node, options));
+  });
+
+program
+  .command('check')
+  .description('check a host afresh; the exit status says what was found')
+  .argument('[node]', 'node uid or host name; this host unless given')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (node: string | undefined, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { check } = await import('./commands/check.ts');
+    await run(check(context, node, options));
+  });
+
+const tls = program.command('tls').description('certificates of the mesh');
+
+tls
+  .command('create-ca')
+  .description('make the certification authority of a cluster; keep its key off the hosts')
+  .requiredOption('--cluster <name>', "the cluster's name, as it will stand in every certificate")
+  .option('--out <dir>', 'directory to write ca.crt and ca.key to', '.')
+  .option('--days <n>', 'how long it is valid', days, 3650)
+  .addOption(asJson())
+  .action(async (options: { cluster: string; out: string; days: number; json?: boolean }) => {
+    const { createCa } = await import('./commands/tls.ts');
+    await run(createCa(context, options));
+  });
+
+tls
+  .command('create-host')
+  .description('make the certificate of one host')
+  .argument('<host>', "the host's name within the cluster")
+  .requiredOption('--ca-dir <dir>', 'directory that holds ca.crt and ca.key')
+  .option('--out <dir>', 'directory to write host.crt and host.key to', '.')
+  .option('--days <n>', 'how long it is valid', days, 825)
+  .addOption(asJson())
+  .action(async (host: string, options: { caDir: string; out: string; days: number; json?: boolean }) => {
+    const { createHost } = await import('./commands/tls.ts');
+    await run(createHost(context, host, options));
+  });
+
+tls
+  .command('show')
+  .description('show certificates: whose, by whom, for how long')
+  .argument('[files...]', 'certificates in PEM; those of this host unless given')
+  .addOption(asJson())
+  .action(async (paths: string[], options: { json?: boolean }) => {
+    const { showTls } = await import('./commands/tls.ts');
+    const shown = paths.length > 0 ? paths : ['/etc/rlnet/tls/ca.crt', '/etc/rlnet/tls/host.crt'];
+    await run(showTls(context, shown, options));
+  });
+
+program
+  .command('config')
+  .description('the configuration of the agent')
+  .command('check')
+  .description('say what would keep the agent from starting, without starting it')
+  .argument('[file]', 'configuration file', settingsFile)
+  .addOption(asJson())
+  .action(async (file: string, options: { json?: boolean }) => {
+    const { configCheck } = await import('./commands/config.ts');
+    await run(configCheck(context, file, options));
+  });
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  // commander has printed its help, its version or what is wrong with the words already.
+  if (thrown instanceof CommanderError) {
+    process.exitCode = thrown.exitCode === 0 ? 0 : new RlnetError('USAGE', '', '').exitStatus;
+  } else {
+    const error = asRlnetError(thrown);
+    if (process.argv.includes('--json')) process.stderr.write(json({ error: error.report() }));
+    else process.stderr.write(renderError(error));
+    if (error.code === 'INTERNAL' && error.cause instanceof Error)
+      process.stderr.write(`${error.cause.stack}\n`);
+    process.exitCode = error.exitStatus;
+  }
+}

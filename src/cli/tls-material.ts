@@ -1,0 +1,83 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import type { TlsMaterial } from '../agent/mesh/transport.ts';
+import type { Settings } from '../agent/settings.ts';
+import type { Files } from '../host/ports/files.ts';
+import { type ErrorReport, errnoOf, RlnetError } from '../protocol/errors.ts';
+import { identityFromSubjectAltName } from '../protocol/identity.ts';
+
+/**
+ * The three TLS files, read and found to go together: the key is the certificate's, the certificate is the CA's, and it names a host.
+ *
+ * @param locate where the setting stands in the configuration file, for errors
+ * @throws RlnetError TLS_FILE_UNREADABLE, TLS_FILE_INVALID, TLS_IDENTITY_MISMATCH
+ */
+export async function loadTlsMaterial(
+  files: Files,
+  paths: Settings['tls'],
+  locate: (setting: keyof Settings['tls']) => NonNullable<ErrorReport['at']>,
+): Promise<TlsMaterial> {
+  const read = async (setting: keyof Settings['tls']): Promise<string> => {
+    const path = paths[setting];
+    try {
+      return await files.read(path);
+    } catch (thrown) {
+      throw new RlnetError(
+        'TLS_FILE_UNREADABLE',
+        `tls.${setting}: ${path} cannot be read (${errnoOf(thrown) ?? String(thrown)}).`,
+        'Make it with rlnet tls create-host, or correct the path or its rights.',
+        { cause: thrown, at: locate(setting) },
+      );
+    }
+  };
+  const fail = (setting: keyof Settings['tls'], why: string, remedy: string, cause?: unknown): RlnetError =>
+    new RlnetError('TLS_FILE_INVALID', `tls.${setting}: ${paths[setting]} ${why}.`, remedy, {
+      cause,
+      at: locate(setting),
+    });
+  const parse = <T>(setting: keyof Settings['tls'], what: string, parser: () => T): T => {
+    try {
+      return parser();
+    } catch (thrown) {
+      throw fail(
+        setting,
+        `is not ${what} in PEM`,
+        'See docs/security.md for what the files must hold.',
+        thrown,
+      );
+    }
+  };
+
+  const [ca, certificate, key] = [await read('ca'), await read('certificate'), await read('key')];
+  const authority = parse('ca', 'a certificate', () => new X509Certificate(ca));
+  const own = parse('certificate', 'a certificate', () => new X509Certificate(certificate));
+  const privateKey = parse('key', 'a private key', () => createPrivateKey(key));
+  const mode = (await files.mode(paths.key)) ?? 0;
+  if ((mode & 0o007) !== 0) {
+    throw fail(
+      'key',
+      `may be read by everybody (mode ${mode.toString(8).padStart(4, '0')})`,
+      `chmod 0600 ${paths.key}`,
+    );
+  }
+  if (!own.checkPrivateKey(privateKey)) {
+    throw fail(
+      'key',
+      'is not the key of the certificate',
+      'Use the key and the certificate that were made together.',
+    );
+  }
+  // A bundle may hold intermediate CAs; only a certificate that names this CA as its issuer can be judged here. TLS judges the rest.
+  if (own.checkIssued(authority) && !own.verify(authority.publicKey)) {
+    throw fail('certificate', 'was not signed by the CA', 'Use the CA that issued it.');
+  }
+  const identity = identityFromSubjectAltName(own.subjectAltName);
+  if (identity === undefined) {
+    throw new RlnetError(
+      'TLS_IDENTITY_MISMATCH',
+      `tls.certificate: ${paths.certificate} has no name rlnet://CLUSTER/host/NAME (it has ${own.subjectAltName ?? 'none'}).`,
+      'Issue it with exactly one such URI as subject alternative name (docs/security.md).',
+      { at: locate('certificate') },
+    );
+  }
+  return { ca, certificate, key, identity };
+}
