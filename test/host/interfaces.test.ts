@@ -3,14 +3,15 @@ import { createClock } from '../../src/host/clock.ts';
 import { createInterfaces } from '../../src/host/interfaces.ts';
 import { parseAddress } from '../../src/protocol/address.ts';
 import { holdersOf, isActive, isUsable } from '../../src/protocol/interfaces.ts';
-import { isRoot, networkNamespace } from '../support/netns.ts';
+import { crowd, isRoot, openNetworkNamespace } from '../support/netns.ts';
 
 const manyLinks = 80;
 const manyAddresses = 400;
 
 describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () => {
   it('reads every address of a link, with its label, scope, flags and lifetimes', async () => {
-    const { exec, ip } = await networkNamespace();
+    await using namespace = await openNetworkNamespace();
+    const { exec, ip } = namespace;
     await ip(`
       link add eth0 type veth peer name far
       link set far up
@@ -52,7 +53,8 @@ describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () =>
   });
 
   it('reads links that are down, links without carrier and ports of a bridge', async () => {
-    const { exec, ip } = await networkNamespace();
+    await using namespace = await openNetworkNamespace();
+    const { exec, ip } = namespace;
     await ip(`
       link add br0 type bridge
       link add port type veth peer name plugged
@@ -81,8 +83,8 @@ describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () =>
   });
 
   it('tells an IPv6 address that is still being checked, and one that another host has', async () => {
-    const here = await networkNamespace();
-    const there = await networkNamespace();
+    await using here = await openNetworkNamespace();
+    await using there = await openNetworkNamespace();
     await here.ip(`link add eth0 type veth peer name eth0 netns ${there.pid}`);
     await there.ip('link set eth0 up\naddr add 2001:db8::5/64 dev eth0 nodad');
     await here.ip('link set eth0 up\naddr add 2001:db8::5/64 dev eth0');
@@ -96,7 +98,8 @@ describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () =>
   });
 
   it('hints soon after an address comes or goes', async () => {
-    const { exec, ip } = await networkNamespace();
+    await using namespace = await openNetworkNamespace();
+    const { exec, ip } = namespace;
     const onHint = vi.fn();
     const watching = createInterfaces(exec, createClock()).watch(onHint);
     // The first hint says that the monitor has had its time to start.
@@ -114,22 +117,11 @@ describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () =>
   });
 
   it(`reads ${manyLinks} interfaces with ${manyAddresses} addresses completely`, async () => {
-    const { exec, ip } = await networkNamespace();
-    const each = manyAddresses / manyLinks;
-    const wanted: string[] = [];
-    for (let pair = 0; pair < manyLinks / 2; pair++) {
-      await ip(`link add v${pair} type veth peer name w${pair}`);
-      for (const [side, name] of [`v${pair}`, `w${pair}`].entries()) {
-        for (let host = 1; host <= each; host++) {
-          const text = host % 2 === 0 ? `10.${side}.${pair}.${host}` : `2001:db8:${side}:${pair}::${host}`;
-          await ip(`addr add ${text}/${host % 2 === 0 ? 24 : 64} dev ${name}`);
-          wanted.push(parseAddress(text));
-        }
-      }
-    }
-    const links = await createInterfaces(exec, createClock()).read();
-    expect(links.filter(({ name }) => /^[vw]/.test(name))).toHaveLength(manyLinks);
-    const found = links.filter(({ name }) => name !== 'lo').flatMap(({ addresses }) => addresses);
+    await using namespace = await openNetworkNamespace();
+    const wanted = await crowd(namespace, manyLinks, manyAddresses);
+    const links = await createInterfaces(namespace.exec, createClock()).read();
+    expect(links.filter(({ name }) => name !== 'lo')).toHaveLength(manyLinks);
+    const found = links.flatMap(({ addresses }) => addresses).filter(({ scope }) => scope === 'global');
     expect(found.map(({ address }) => address).toSorted()).toEqual(wanted.toSorted());
   });
 });

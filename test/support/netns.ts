@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { onTestFinished } from 'vitest';
 import { createExec } from '../../src/host/exec.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
+import { type Address, parseAddress } from '../../src/protocol/address.ts';
 
-export interface NetworkNamespace {
+export interface NetworkNamespace extends AsyncDisposable {
   /** Runs programs inside the namespace. */
   exec: Exec;
   /** The process that holds it: what `ip link set … netns` takes. */
@@ -17,10 +17,10 @@ export interface NetworkNamespace {
 export const isRoot = process.getuid?.() === 0;
 
 /**
- * A network namespace without a name. It lives as long as a process that reads from us, so it is gone, with all that is
- * in it, however we end. Close it with `close`, or let `networkNamespace` do it at the end of a test.
+ * A network namespace without a name: `await using here = await openNetworkNamespace()`. It lives as long as a process
+ * that reads from us, so it is gone, with all that is in it, however we end.
  */
-export async function openNetworkNamespace(): Promise<NetworkNamespace & { close(): Promise<void> }> {
+export async function openNetworkNamespace(): Promise<NetworkNamespace> {
   const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo ready && exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -40,18 +40,11 @@ export async function openNetworkNamespace(): Promise<NetworkNamespace & { close
         if (exitCode !== 0) throw new Error(`ip ${line}: ${stderr}`);
       }
     },
-    close: async () => {
+    [Symbol.asyncDispose]: async () => {
       holder.stdin.end();
       if (holder.exitCode === null) await once(holder, 'exit');
     },
   };
-}
-
-/** A network namespace that goes with the running test. */
-export async function networkNamespace(): Promise<NetworkNamespace> {
-  const namespace = await openNetworkNamespace();
-  onTestFinished(() => namespace.close());
-  return namespace;
 }
 
 /** Runs every program in the network namespace of the process. nsenter execs it: no process stands between. */
@@ -65,4 +58,31 @@ function inNamespaceOf(pid: number, exec: Exec): Exec {
     run: (file, args, options) => exec.run('nsenter', enter(file, args), options),
     lines: (file, args, onLine) => exec.lines('nsenter', enter(file, args), onLine),
   };
+}
+
+/**
+ * Fills a namespace with veth pairs that are up and together have this many addresses, of both families on each link, beside
+ * the link-local ones that the kernel gives them.
+ * @returns the addresses, in no order that matters
+ */
+export async function crowd(
+  namespace: NetworkNamespace,
+  links: number,
+  addresses: number,
+): Promise<Address[]> {
+  const names = Array.from({ length: links / 2 }, (_, pair) => [`v${pair}`, `w${pair}`]).flat();
+  const commands: string[] = [];
+  for (let pair = 0; pair < links / 2; pair++)
+    commands.push(`link add v${pair} type veth peer name w${pair}`);
+  const bound = Array.from({ length: addresses }, (_, index) => {
+    const link = index % links;
+    const host = 1 + Math.floor(index / links);
+    const isIpv4 = host % 2 === 0;
+    const text = isIpv4 ? `10.${host}.${link}.1` : `2001:db8:${host}:${link}::1`;
+    commands.push(`addr add ${text}/${isIpv4 ? 24 : 64} dev ${names[link]}`);
+    return parseAddress(text);
+  });
+  for (const name of names) commands.push(`link set ${name} up`);
+  await namespace.ip(commands.join('\n'));
+  return bound;
 }
