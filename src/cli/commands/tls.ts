@@ -16,10 +16,7 @@ interface IssueOptions {
 export async function createCa(context: Context, options: IssueOptions & { cluster: string }): Outcome {
   checkName('cluster', options.cluster);
   const { issueCa } = await import('../tls-issue.ts');
-  const { certificate, key } = await issueCa(options.cluster, {
-    now: context.clock.wall(),
-    days: options.days,
-  });
+  const { certificate, key } = await issueCa(options.cluster, termsOf(context, options.days));
   const files = [
     { path: `${options.out}/ca.key`, content: key, mode: 0o600 },
     { path: `${options.out}/ca.crt`, content: certificate, mode: 0o644 },

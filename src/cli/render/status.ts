@@ -59,7 +59,9 @@ export function renderStatus(view: ClusterView): string {
 /** Why it is unknown stands with the findings. */
 function renderUnit(state: HostState | undefined): string {
   if (state === undefined) return 'unknown';
-  return 'unknown' in state.unit ? 'unknown' : `${state.unit.unit} ${state.unit.activeState}`;
+  return 'unknown' in state.unit
+    ? 'unknown'
+    : `${state.unit.unit.replace(/\.service$/, '')} ${state.unit.activeState}`;
 }
 
 function renderLink(host: Host | undefined, node: RsNode | undefined, view: ClusterView): string {

@@ -104,8 +104,8 @@ async function demo(family: Family): Promise<void> {
   await show(n1, 'rlnet interfaces 2');
 
   say('Now somebody removes "::1 localhost" from /etc/hosts on n3.');
-  await n3.execOk(['sed', '-i', '/^::1[[:space:]]/d', '/etc/hosts']);
   const removedAt = performance.now();
+  await n3.execOk(['sed', '-i', '/^::1[[:space:]]/d', '/etc/hosts']);
   await waitForView(lines, 'the finding', ({ hosts }) =>
     hosts.some(({ host, state }) => host === 'n3' && state?.hostsFile.localhostIpv6 === 'missing'),
   );
