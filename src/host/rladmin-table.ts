@@ -65,8 +65,11 @@ const terminalEscapes = new RegExp(`${esc}(?:\\[[0-9;?]*[A-Za-z]|\\([AB0])`, 'g'
 /** `$ rladmin status nodes`, `root@host:~# /opt/redislabs/bin/rladmin status`, `rladmin> status`: a new answer begins below. */
 const commandLine = /^(?:.*[$#] +)?(?:sudo +)?(?:\S*\/)?rladmin(?:>|\s|$)/;
 /** `CLUSTER NODES:`, `SHARDS:`: whatever table was above ends here. */
-const sectionTitle = /^\s*[A-Z][A-Z ]{4,}:\s*$/;
+const sectionTitle = /^\s*[A-Z]{4,}(?: [A-Z]{4,})*:\s*$/;
 const firstColumnName = /^[A-Z]{2,}:ID$/;
+const statusColumn = 'STATUS';
+/** Inside a cell it is the end of one value and the beginning of another. */
+const gap = '  ';
 /** More words than any row of rladmin has; dealing out is quadratic in them. */
 const mostWords = 200;
 /** A column's name, or what is left of one. */
@@ -122,18 +125,18 @@ function cut(text: string, columns: readonly Word[]): string[] | undefined {
   for (const [index, { start }] of columns.entries()) {
     const cell = text.slice(start, columns[index + 1]?.start).replace(/ +$/, '');
     const touchesTheOneBefore = start > 0 && start <= text.length && text[start - 1] !== ' ';
-    // Two spaces inside a cell are the end of one value and the beginning of another.
-    if (touchesTheOneBefore || cell.startsWith(' ') || cell.includes('  ')) return undefined;
+    if (touchesTheOneBefore || cell.startsWith(' ') || cell.includes(gap)) return undefined;
     cells.push(cell);
   }
   return cells;
 }
 
 /**
- * Deals the words out to the columns, in order, a cell being blank or words with single spaces between. Worked from the last
+ * Deals the words out to the columns, in order, a cell being blank or one or more words. Worked from the last
  * column to the first; at most two ways are kept for each (column, word), since two are enough to know that there is no telling.
  */
 function deal(
+  text: string,
   words: readonly Word[],
   columns: readonly Word[],
   fits: (column: string, cell: string) => boolean,
@@ -145,7 +148,7 @@ function deal(
     const rest = ways;
     ways = rest.map((_, from) => {
       const found: string[][] = [];
-      for (const { cell, end } of cellsFrom(words, from)) {
+      for (const { cell, end } of cellsFrom(text, words, from)) {
         if (found.length > 1) break;
         const after = rest[end] ?? [];
         if (after.length > 0 && fits(column.text, cell))
@@ -157,17 +160,16 @@ function deal(
   return ways[0] ?? [];
 }
 
-/** Every cell that can begin at a word: blank, that word, that word and the next one … up to a gap of more than one space. */
-function* cellsFrom(words: readonly Word[], from: number): Generator<{ cell: string; end: number }> {
+/** Every cell that can begin at a word: blank, that word, that word and the next one …, spaces between them as they stand. */
+function* cellsFrom(
+  text: string,
+  words: readonly Word[],
+  from: number,
+): Generator<{ cell: string; end: number }> {
   yield { cell: '', end: from };
-  let cell = '';
-  let cellEnd = words[from]?.start ?? 0;
-  for (let end = from; end < words.length; end++) {
-    const word = words[end];
-    if (word === undefined || word.start > cellEnd + 1) return;
-    cell = end === from ? word.text : `${cell} ${word.text}`;
-    cellEnd = word.start + word.text.length;
-    yield { cell, end: end + 1 };
+  const start = words[from]?.start ?? 0;
+  for (const [index, word] of words.slice(from).entries()) {
+    yield { cell: text.slice(start, word.start + word.text.length), end: from + index + 1 };
   }
 }
 
@@ -185,9 +187,14 @@ function readCells(line: Line, columns: readonly Word[], kind: TableKind): strin
   if (words.length > mostWords) return 'it has too many words for a row';
   // A cell that is only unusual is no reason to refuse a row in line, unless its words can be dealt out so that none is.
   const readings = inLine !== undefined && every(inLine, checked) ? [inLine] : [];
-  readings.push(...deal(words, columns, usual));
+  // STATUS may take all that is left, over gaps as well: no reading, but a rival to one that finds an OK further on.
+  const dealt = (column: string, cell: string) =>
+    (column === statusColumn || !cell.includes(gap)) && usual(column, cell);
+  readings.push(...deal(expandTabs(line.text), words, columns, dealt));
   const [only] = readings;
-  if (only === undefined) return 'it does not fit the columns of the header';
+  if (only === undefined || (readings.length === 1 && only.some((cell) => cell.includes(gap)))) {
+    return 'it does not fit the columns of the header';
+  }
   return readings.length === 1 ? only : 'it fits the columns of the header in more than one way';
 }
 
@@ -211,7 +218,7 @@ function readRows({ header, body }: Table, kind: TableKind): { rows: Row[]; unre
     const goesOn = next !== undefined && !startsRow(next);
     if (typeof cells === 'string') result.unread.push(unread(line, cells));
     // With STATUS at its end a row that lost a part does not read; without, its last value may be the half of one.
-    else if (goesOn && names.at(-1) !== 'STATUS') {
+    else if (goesOn && names.at(-1) !== statusColumn) {
       result.unread.push(unread(line, 'it may go on in the line below, which is not a row'));
     } else {
       result.rows.push({

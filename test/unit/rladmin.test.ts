@@ -310,7 +310,6 @@ describe('a row of the node table', () => {
     expect(parseNodeTable(text).nodes[0]).toMatchObject({ address: '10.0.0.12', hostname: 'host-1' });
     const glued = 'NODE:ID ROLE   ADDRESS  EXTERNAL STATUS\nnode:1  master 10.0.0.12         OK';
     expect(parseNodeTable(glued).nodes[0]?.address).toBe('10.0.0.12');
-    expect(parseNodeTable(glued.replace('10.0.0.12 ', '10.0.0.123')).nodes[0]?.address).toBe('10.0.0.123');
   });
 
   test('that could be read in two ways is unread', () => {
@@ -330,6 +329,12 @@ describe('a row of the node table', () => {
   test('out of line is not healthy because the last word of its status is OK', () => {
     const text = 'NODE:ID ADDRESS VERSION RACK-ID STATUS\nnode:1 192.0.2.111 6.2.12-37 NOT OK';
     expect(parseNodeTable(text).nodes.filter((node) => node.status === 'ok')).toEqual([]);
+  });
+
+  test('under a header that lost its end is not healthy because of an OK further on', () => {
+    const text = 'NODE:ID NEW_COLUMN STATUS\nnode:1             DOWN, last seen 33s ago 192.0.2.1   OK';
+    expect(uids(text)).toEqual([]);
+    expect(unreadLines(text)).toHaveLength(1);
   });
 
   test('in line keeps an unusual value in a column that nothing depends on', () => {
@@ -437,6 +442,19 @@ describe('a node table in its text', () => {
       expect(read.filter((node) => node.status === 'ok')).toEqual([]);
       expect(unread.length).toBeGreaterThanOrEqual(2);
     }
+  });
+
+  test('wrapped so that a rest of it resembles the title of a section still has all of its rows in the account', () => {
+    const text = [header, first, 'GB       :', second, 'A:', second.replace('node:2', 'node:3')].join('\n');
+    expect(uids(text)).toEqual([1, 2, 3]);
+    expect(unreadLines(text)).toEqual(['GB       :', 'A:']);
+  });
+
+  test('whose header goes on after lines that hold only spaces is unread', () => {
+    expect(
+      uids('NODE:ID STATUS\n              \n   ADDRESS\nnode:1  OK\n              \n   10.0.0.1'),
+    ).toEqual([]);
+    expect(uids('NODE:ID ADDRESS OVERBOOKING\n_DEPTH\nnode:1  10.0.0.1 1GB')).toEqual([]);
   });
 
   test('whose header alone was wrapped is unread, since a row may have lost its end', () => {
