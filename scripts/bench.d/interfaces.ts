@@ -1,6 +1,7 @@
 /**
- * How long a complete reading of a crowded host takes, and for how long it keeps the event loop from anything else. In a network namespace of
- * its own, through the same adapter as the agent's. The first reading is told apart: nothing of the parser is compiled then.
+ * How long a complete reading of a crowded host takes, and for how long it keeps the event loop from anything else. In a
+ * network namespace of its own, through the same adapter as the agent's. The first reading is told apart: nothing of the
+ * parser is compiled then. On a busy machine the waits for a processor count too.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
