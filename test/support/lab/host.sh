@@ -14,7 +14,8 @@ echo $$ >"$cgroup/keeper/cgroup.procs"
 
 if ! mountpoint -q "$dir/root"; then
   mkdir -p "$dir/work" "$dir/root"
-  mount -t overlay -o "lowerdir=$root,upperdir=$dir/upper,workdir=$dir/work" "$host" "$dir/root"
+  mount -t overlay -o "lowerdir=$root,upperdir=$dir/upper,workdir=$dir/work" \
+    "rlnet-lab.$lab.$host" "$dir/root"
   sh "$dir/install.sh" "$dir/root"
 fi
 

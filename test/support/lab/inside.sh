@@ -1,5 +1,5 @@
 #!/bin/sh
-# PID 1 of a lab's namespaces: makes its networks, says `ready PID`, and then just lives.
+# inside.sh NAME: PID 1 of a lab's namespaces: makes its networks, says `ready PID`, and then just lives.
 #
 # Standard input is the life line: as long as the process that brings the lab up has not written `stay`, the end
 # of that process, however it comes, ends the lab.
@@ -7,7 +7,7 @@ set -eu
 # Opened by this shell itself while /proc is still the outer one: the PID by which the others know us.
 read -r pid _ </proc/self/stat
 mount -t proc proc /proc
-mount -t tmpfs -o mode=0755 rlnet-lab /run
+mount -t tmpfs -o mode=0755 "rlnet-lab.$1" /run
 mkdir -p /run/lab /run/lock
 
 ip link set lo up

@@ -56,7 +56,7 @@ mkdir -p "$run"
 # The lab ends with this process, even when it is killed; and this process outlives the lab to clear away.
 exec 3<&0
 setpriv --pdeathsig KILL \
-  unshare --mount --pid --net --uts --ipc --fork --kill-child sh "$here/inside.sh" <&3 &
+  unshare --mount --pid --net --uts --ipc --fork --kill-child sh "$here/inside.sh" "$name" <&3 &
 child=$!
 # Whoever reads what we say may be gone by the time we clear away.
 exec 3<&- >/dev/null 2>&1

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -83,19 +83,14 @@ export async function upLab(
   signal?.throwIfAborted();
   const { keeper, init, stdin } = await startKeeper(spec.name);
   const lab = new Lab({ name: spec.name, keeper, init, rootFs, hosts });
-  const aborted = new Promise<never>((_, reject) => {
-    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => {});
-  const booted = (async () => {
+  const stop = new AbortController();
+  const until = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  try {
     await writeFile(join(runFolder, spec.name, 'state.json'), JSON.stringify(lab.state, null, 2));
     progress(`Booting ${hosts.map((host) => host.name).join(', ')}.`);
-    await Promise.all(lab.hosts.map((host) => host.plugIn(hosts).then(() => host.start())));
-  })();
-  try {
-    await Promise.race([booted, aborted]);
+    await Promise.all(lab.hosts.map((host) => host.plugIn(hosts).then(() => host.start(until))));
   } catch (thrown) {
-    booted.catch(() => {});
+    stop.abort(thrown);
     await lab.down();
     throw thrown;
   }
@@ -132,7 +127,7 @@ export async function downLab(name: string): Promise<void> {
   if (state !== undefined) {
     // Its end is the end of every process, mount, link and network namespace of the lab.
     if (await isAlive(state.init)) process.kill(state.init.pid, 'SIGKILL');
-    await waitFor('the keeper of the lab to clear away', 30_000, async () =>
+    await waitFor('the keeper of the lab to clear away', { timeoutMs: 30_000 }, async () =>
       (await isAlive(state.keeper)) ? undefined : true,
     );
   }
@@ -215,6 +210,10 @@ export class Host {
     return readFile(this.#consolePath, 'utf8');
   }
 
+  #endOfConsole(): string {
+    return readFileSync(this.#consolePath, 'utf8').trim().split('\n').slice(-8).join('\n');
+  }
+
   get #consolePath(): string {
     return join(runFolder, this.#lab.name, `${this.name}.console.log`);
   }
@@ -263,7 +262,7 @@ export class Host {
    * Powers the host on and waits until it has booted and its addresses are in use.
    * @throws RlnetError USAGE when it is on, COMMAND_FAILED with the end of its console log when it goes off again.
    */
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
     if (this.isOn) throw new RlnetError('USAGE', `${this.name} is on already.`, 'There is nothing to start.');
     const argv = [
       ...enterLab(this.#lab),
@@ -286,26 +285,18 @@ export class Host {
       await log.close();
     }
     child.unref();
-    const off = new Promise<never>((_, reject) => {
-      child.once('error', reject);
-      child.once('exit', (code) => {
-        this.consoleLog()
-          .catch(() => 'there is no console log')
-          .then((text) => text.trim().split('\n').slice(-8).join('\n'))
-          .then((end) =>
-            reject(
-              new RlnetError(
-                'COMMAND_FAILED',
-                `${this.name} went off with status ${code} while it was to come up. Its console:\n${end}`,
-                'The lines above are the end of its console.',
-              ),
-            ),
-          )
-          .catch(reject);
-      });
-    });
-    await Promise.race([off, this.#up()]);
-    off.catch(() => {});
+    const wentOff = new AbortController();
+    child.once('error', (cause) => wentOff.abort(cause));
+    child.once('exit', (code) =>
+      wentOff.abort(
+        new RlnetError(
+          'COMMAND_FAILED',
+          `${this.name} went off with status ${code} while it was to come up. Its console:\n${this.#endOfConsole()}`,
+          'The lines above are the end of its console.',
+        ),
+      ),
+    );
+    await this.#up(signal === undefined ? wentOff.signal : AbortSignal.any([signal, wentOff.signal]));
   }
 
   /** Orderly reboot by the host's own systemd; returns when it is up again. */
@@ -313,7 +304,7 @@ export class Host {
     const before = await this.bootId();
     // The reboot may be quicker than the answer: its exit code says nothing.
     await this.exec(['systemctl', 'reboot']);
-    await waitFor(`${this.name} to boot anew`, bootTimeoutMs, async () => {
+    await waitFor(`${this.name} to boot anew`, { timeoutMs: bootTimeoutMs }, async () => {
       if ((await this.#leader()) === undefined) return undefined;
       const { exitCode, stdout } = await this.exec(['cat', bootIdPath]);
       return exitCode === 0 && stdout.trim() !== before ? true : undefined;
@@ -325,7 +316,9 @@ export class Host {
   async kill(): Promise<void> {
     const leader = await this.#leader();
     if (leader !== undefined) process.kill(leader, 'SIGKILL');
-    await waitFor(`${this.name} to be off`, 10_000, async () => (this.isOn ? undefined : true));
+    await waitFor(`${this.name} to be off`, { timeoutMs: 10_000 }, async () =>
+      this.isOn ? undefined : true,
+    );
   }
 
   /** From now on packets from and to it vanish on that network, or on both. Carrier stays; nobody is told. */
@@ -438,8 +431,8 @@ export class Host {
 
   /** PID, as this process sees it, of the host's PID 1. */
   async #leader(): Promise<number | undefined> {
-    // systemd moves itself from the first to the second early in its boot.
-    for (const place of ['payload/init.scope', 'payload']) {
+    // In this order: systemd moves itself from the first to the second early in its boot.
+    for (const place of ['payload', 'payload/init.scope']) {
       const listed = await readFile(join(this.#cgroup, place, 'cgroup.procs'), 'utf8').catch(() => '');
       for (const pid of listed.split('\n').filter((line) => line !== '')) {
         const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
@@ -450,17 +443,19 @@ export class Host {
   }
 
   /** Waits for the end of the boot, good or degraded, and then for the addresses. */
-  async #up(): Promise<void> {
-    await waitFor(`${this.name} to boot`, bootTimeoutMs, async () => {
+  async #up(signal?: AbortSignal): Promise<void> {
+    const abort = signal === undefined ? {} : { signal };
+    await waitFor(`${this.name} to boot`, { timeoutMs: bootTimeoutMs, ...abort }, async () => {
       if ((await this.#leader()) === undefined) return undefined;
       const { stdout } = await this.exec(['systemctl', 'is-system-running', '--wait'], {
         timeoutMs: bootTimeoutMs,
+        ...abort,
       });
       return ['running', 'degraded'].includes(stdout.trim()) ? true : undefined;
     });
     const wanted = networks.flatMap((network) => this.addresses(network));
-    await waitFor(`the addresses of ${this.name}`, 30_000, async () => {
-      const { exitCode, stdout } = await this.exec(['ip', '-json', 'address', 'show']);
+    await waitFor(`the addresses of ${this.name}`, { timeoutMs: 30_000, ...abort }, async () => {
+      const { exitCode, stdout } = await this.exec(['ip', '-json', 'address', 'show'], abort);
       if (exitCode !== 0) return undefined;
       const inUse = addressesInUse(stdout);
       return wanted.every((address) => inUse.includes(address)) ? true : undefined;

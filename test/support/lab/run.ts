@@ -128,15 +128,16 @@ export async function isAlive(process: ProcessId): Promise<boolean> {
 
 /**
  * Asks until the answer is not undefined.
- * @throws RlnetError COMMAND_TIMEOUT, saying what was waited for.
+ * @throws RlnetError COMMAND_TIMEOUT, saying what was waited for; the signal's reason when aborted.
  */
 export async function waitFor<T>(
   what: string,
-  timeoutMs: number,
+  { timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal },
   ask: () => Promise<T | undefined>,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
+    signal?.throwIfAborted();
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (Date.now() > deadline) {
