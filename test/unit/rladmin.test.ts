@@ -310,6 +310,8 @@ describe('a row of the node table', () => {
     expect(parseNodeTable(text).nodes[0]).toMatchObject({ address: '10.0.0.12', hostname: 'host-1' });
     const glued = 'NODE:ID ROLE   ADDRESS  EXTERNAL STATUS\nnode:1  master 10.0.0.12         OK';
     expect(parseNodeTable(glued).nodes[0]?.address).toBe('10.0.0.12');
+    // Cut at the offsets this would be 10.0.0.1, and 2 in the next column.
+    expect(uids('NODE:ID ADDRESS NEW STATUS\nnode:1  10.0.0.12 x OK')).toEqual([]);
   });
 
   test('that could be read in two ways is unread', () => {
@@ -324,6 +326,15 @@ describe('a row of the node table', () => {
         },
       ],
     });
+  });
+
+  test('with a value that does not begin at the offset of its column is out of line', () => {
+    expect(uids('NODE:ID ADDRESS   NEW    STATUS\nnode:1  192.0.2.1  x     OK')).toEqual([]);
+  });
+
+  test('out of line does not take the dash of a column that is unset for the beginning of its status', () => {
+    const text = 'NODE:ID ADDRESS RACK-ID STATUS\nnode:1 192.0.2.111 - OK';
+    expect(parseNodeTable(text).nodes[0]).toMatchObject({ status: 'ok', columns: { 'RACK-ID': '-' } });
   });
 
   test('out of line is not healthy because the last word of its status is OK', () => {
@@ -470,7 +481,7 @@ describe('a node table in its text', () => {
   });
 
   test('with a column twice in its header is unread', () => {
-    expect(uids(`${header.replace('HOSTNAME', 'ADDRESS ')}\n${first}`)).toEqual([]);
+    expect(uids('NODE:ID NEW NEW STATUS\nnode:1  a   b   OK')).toEqual([]);
   });
 
   test('with columns named as the methods of an object is read', () => {
