@@ -348,6 +348,13 @@ describe('a row of the node table', () => {
     expect(unreadLines(text)).toHaveLength(1);
   });
 
+  test('of more words than a row can have is unread without a search through them', () => {
+    const row = `node:1 ${'word '.repeat(100_000)}OK`;
+    expect(parseNodeTable(`${header}\n${row}`).unread).toEqual([
+      { line: row, lineNumber: 2, reason: 'it has too many words for a row' },
+    ]);
+  });
+
   test('in line keeps an unusual value in a column that nothing depends on', () => {
     const text = 'NODE:ID ADDRESS   CORES   RACK-ID  STATUS\nnode:1  192.0.2.1 unknown rack two OK';
     expect(parseNodeTable(text).nodes[0]?.columns).toMatchObject({ CORES: 'unknown', 'RACK-ID': 'rack two' });
