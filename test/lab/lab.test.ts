@@ -235,6 +235,20 @@ test('families, extra addresses and the missing ::1 localhost are chosen per hos
   expect(await answers(second.host('n1'), first.host('n2').address('internal', 'ipv4'))).toBe(false);
 });
 
+test('a host whose configuration no longer has its planned addresses is up when it has booted', async () => {
+  await using lab = await upLab({ name: 'test-lab-moved', hosts: [{}] });
+  const n1 = lab.host('n1');
+  await n1.writeFile(
+    '/etc/systemd/network/10-eth0.network',
+    '[Match]\nName=eth0\n[Network]\nAddress=10.77.0.99/24\n',
+  );
+  await n1.reboot({ addresses: false });
+  await waitFor('the other address', { timeoutMs: 20_000 }, async () => {
+    const { eth0 = [] } = await kernelAddresses(n1);
+    return eth0.length === 1 && eth0[0] === '10.77.0.99/24' ? true : undefined;
+  });
+});
+
 /** Everything by which a lab that is up can be found on the machine. */
 interface Traces {
   processes: ProcessId[];

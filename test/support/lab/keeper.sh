@@ -64,6 +64,7 @@ trap 'kill -KILL $child' INT TERM HUP
 status=0
 wait $child || status=$?
 trap '' INT TERM HUP
-echo $$ >"$origin/cgroup.procs"
+# Out of the cgroup that is to go; the session that we came from may have ended with its own.
+echo $$ >"$origin/cgroup.procs" || echo $$ >/sys/fs/cgroup/cgroup.procs
 clear_away
 exit $status

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Address, type Family, familyOf, tryParseAddress } from '../../../src/protocol/address.ts';
@@ -50,6 +50,13 @@ export interface UpOptions {
   detach?: boolean;
 }
 
+export interface BootOptions {
+  /** Whether to wait for the planned addresses too, not for the boot alone. Yes unless told. */
+  addresses?: boolean;
+  /** Aborting it ends the waiting. */
+  signal?: AbortSignal;
+}
+
 /** A command that runs on a host while the caller does something else. Leaving its scope kills it. */
 export interface Running extends AsyncDisposable {
   /** Standard output, line by line. */
@@ -86,9 +93,9 @@ export async function upLab(
   const stop = new AbortController();
   const until = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   try {
-    await writeFile(join(runFolder, spec.name, 'state.json'), JSON.stringify(lab.state, null, 2));
+    await writeState(lab.state);
     progress(`Booting ${hosts.map((host) => host.name).join(', ')}.`);
-    await Promise.all(lab.hosts.map((host) => host.plugIn(hosts).then(() => host.start(until))));
+    await Promise.all(lab.hosts.map((host) => host.plugIn(hosts).then(() => host.start({ signal: until }))));
   } catch (thrown) {
     stop.abort(thrown);
     await lab.down();
@@ -133,16 +140,6 @@ export async function downLab(name: string): Promise<void> {
   }
   // For a lab whose keeper was killed too. Finds nothing to do otherwise.
   await runOk(['unshare', '--mount', 'sh', keeperScript, 'clear', name]);
-}
-
-/** Names of the labs that have a folder, up or not. */
-export async function labNames(): Promise<string[]> {
-  try {
-    return (await readdir(runFolder)).sort();
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return [];
-    throw thrown;
-  }
 }
 
 export class Lab implements AsyncDisposable {
@@ -262,7 +259,8 @@ export class Host {
    * Powers the host on and waits until it has booted and its addresses are in use.
    * @throws RlnetError USAGE when it is on, COMMAND_FAILED with the end of its console log when it goes off again.
    */
-  async start(signal?: AbortSignal): Promise<void> {
+  async start(options: BootOptions = {}): Promise<void> {
+    const { signal } = options;
     if (this.isOn) throw new RlnetError('USAGE', `${this.name} is on already.`, 'There is nothing to start.');
     const argv = [
       ...enterLab(this.#lab),
@@ -296,11 +294,14 @@ export class Host {
         ),
       ),
     );
-    await this.#up(signal === undefined ? wentOff.signal : AbortSignal.any([signal, wentOff.signal]));
+    await this.#up({
+      ...options,
+      signal: signal === undefined ? wentOff.signal : AbortSignal.any([signal, wentOff.signal]),
+    });
   }
 
   /** Orderly reboot by the host's own systemd; returns when it is up again. */
-  async reboot(): Promise<void> {
+  async reboot(options: BootOptions = {}): Promise<void> {
     const before = await this.bootId();
     // The reboot may be quicker than the answer: its exit code says nothing.
     await this.exec(['systemctl', 'reboot']);
@@ -309,7 +310,7 @@ export class Host {
       const { exitCode, stdout } = await this.exec(['cat', bootIdPath]);
       return exitCode === 0 && stdout.trim() !== before ? true : undefined;
     });
-    await this.#up();
+    await this.#up(options);
   }
 
   /** Pulls the plug: every process ends at once and nothing is written any more. */
@@ -443,7 +444,7 @@ export class Host {
   }
 
   /** Waits for the end of the boot, good or degraded, and then for the addresses. */
-  async #up(signal?: AbortSignal): Promise<void> {
+  async #up({ addresses = true, signal }: BootOptions): Promise<void> {
     const abort = signal === undefined ? {} : { signal };
     await waitFor(`${this.name} to boot`, { timeoutMs: bootTimeoutMs, ...abort }, async () => {
       if ((await this.#leader()) === undefined) return undefined;
@@ -453,6 +454,7 @@ export class Host {
       });
       return ['running', 'degraded'].includes(stdout.trim()) ? true : undefined;
     });
+    if (!addresses) return;
     const wanted = networks.flatMap((network) => this.addresses(network));
     await waitFor(`the addresses of ${this.name}`, { timeoutMs: 30_000, ...abort }, async () => {
       const { exitCode, stdout } = await this.exec(['ip', '-json', 'address', 'show'], abort);
@@ -550,6 +552,13 @@ async function readState(name: string): Promise<LabState | undefined> {
     if (errnoOf(thrown) === 'ENOENT') return undefined;
     throw thrown;
   }
+}
+
+/** In one rename: other commands may be looking. */
+async function writeState(state: LabState): Promise<void> {
+  const path = join(runFolder, state.name, 'state.json');
+  await writeFile(`${path}.new`, JSON.stringify(state, null, 2));
+  await rename(`${path}.new`, path);
 }
 
 function requireLabName(name: string): void {
