@@ -8,10 +8,12 @@ import type { HostsFile } from './ports/hosts-file.ts';
 interface HostsEntry {
   /** 1-based. */
   line: number;
-  /** As it stands there; glibc skips lines whose first field is no address. */
+  /** As text; glibc skips lines whose first field is no address. */
   address: string;
   /** The canonical name and its aliases. */
   names: string[];
+  /** Other than it stands there. */
+  misread: boolean;
 }
 
 /** The longest line that evidence repeats, in characters. */
@@ -54,17 +56,25 @@ export function judgeHosts(text: string): HostsJudgement {
  * Reads a hosts file as glibc's nss_files does (checked against getent): a line ends with a newline only, and before that
  * at the first `#` or NUL; the fields are split by what C's isspace() takes for a blank, which has the carriage return in
  * it but not the byte order mark and the other blanks of Unicode that `\s` would take.
+ *
+ * An indented line that has no newline (the last one, or one with a NUL) is misread: glibc (seen in 2.36) moves it to the
+ * front of its buffer without an end, so what stood there before follows: `  ::1 localhost` names `localhostst`.
  */
 function parseHosts(text: string): HostsEntry[] {
-  return text.split('\n').flatMap((whole, index) => {
-    const [body = ''] = whole.split(/[#\0]/, 1);
+  return (text.match(/[^\n]*\n|[^\n]+$/g) ?? []).flatMap((whole, index) => {
+    const [kept = ''] = whole.split('\0', 1);
+    const moved = kept.replace(/^[ \t\v\f\r\n]+/, '');
+    const leftover = kept.slice(moved.length);
+    const [body = ''] = `${moved}${leftover}`.split(/[#\n]/, 1);
     const [address, ...names] = body.split(/[ \t\v\f\r]+/).filter((field) => field !== '');
-    return address === undefined ? [] : [{ line: index + 1, address, names }];
+    if (moved === '' || address === undefined) return [];
+    return [{ line: index + 1, address, names, misread: leftover !== '' && !/[#\n]/.test(moved) }];
   });
 }
 
-function describe({ line, address, names }: HostsEntry): string {
-  return clip(`line ${line}: ${[address, ...names].join(' ')}`);
+function describe({ line, address, names, misread }: HostsEntry): string {
+  const note = misread ? ' (so glibc reads it: it is indented and has no newline)' : '';
+  return clip(`line ${line}: ${[address, ...names].join(' ')}${note}`);
 }
 
 function clip(words: string): string {

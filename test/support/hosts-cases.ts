@@ -15,6 +15,8 @@ export const hostsCases: { what: string; text: string; verdict: 'present' | 'mis
     verdict: 'missing',
   },
   { what: 'the name as the last alias', text: '  ::1 a b\tc localhost#x\n', verdict: 'present' },
+  { what: 'an indented line', text: ' ::1 localhost\n', verdict: 'present' },
+  { what: 'an indented last line that ends in a comment', text: '\t::1 localhost #', verdict: 'present' },
   { what: 'capital letters', text: '::1 LocalHost\n', verdict: 'present' },
   { what: 'a longer name', text: '::1 localhost6 localhost.localdomain\n', verdict: 'missing' },
   { what: 'a final dot', text: '::1 localhost.\n', verdict: 'missing' },
