@@ -16,7 +16,7 @@ export interface Files {
    * Rejects with EEXIST where it does, and leaves that file as it is.
    */
   create(path: string, content: string, mode: number): Promise<void>;
-  /** Creates a directory and its parents; one that exists is left as it is. */
+  /** Creates a directory and its parents, all of this mode and durable when it resolves; one that exists is left as it is. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Removes a file; one that does not exist is fine. */
   remove(path: string): Promise<void>;
