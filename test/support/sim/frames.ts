@@ -1,0 +1,54 @@
+import type { HostIdentity } from '../../../src/protocol/identity.ts';
+
+/** A certificate, reduced to what the real transport and TLS look at. */
+export interface SimCertificate {
+  identity: HostIdentity;
+  /** The CA that signed it. */
+  authority: string;
+  serial: string;
+  /** Wall clock, milliseconds since the epoch. */
+  validFrom: number;
+  validTo: number;
+}
+
+/** What goes over a connection of two transports: the flights of TLS 1.3 and of the WebSocket upgrade, then its frames. */
+export type Frame =
+  | { kind: 'client hello' }
+  | { kind: 'server hello'; certificate: SimCertificate }
+  | { kind: 'upgrade'; certificate: SimCertificate }
+  | { kind: 'alert'; reason: string }
+  | { kind: 'switching protocols' }
+  | { kind: 'forbidden'; code: string }
+  | { kind: 'text'; text: string }
+  | { kind: 'close'; code: number; reason: string };
+
+/** About what a frame takes on the wire, in bytes. */
+export function sizeOf(frame: Frame): number {
+  switch (frame.kind) {
+    case 'text':
+      return frame.text.length + 30;
+    case 'close':
+      return frame.reason.length + 30;
+    case 'server hello':
+    case 'upgrade':
+      return 1500;
+    default:
+      return 300;
+  }
+}
+
+/** For the trace. */
+export function describeFrame(frame: Frame): string {
+  switch (frame.kind) {
+    case 'text':
+      return frame.text;
+    case 'close':
+      return `close ${frame.code} ${frame.reason}`;
+    case 'alert':
+      return `alert ${frame.reason}`;
+    case 'forbidden':
+      return `forbidden ${frame.code}`;
+    default:
+      return frame.kind;
+  }
+}

@@ -1,0 +1,160 @@
+import { commandFailed } from '../../../src/host/ports/exec.ts';
+import type { Files } from '../../../src/host/ports/files.ts';
+import type { Rs } from '../../../src/host/ports/rs.ts';
+import { parseNodeId, toNodeTable } from '../../../src/host/rs.ts';
+import { type Address, familyOf } from '../../../src/protocol/address.ts';
+import {
+  type ClusterConfig,
+  defaultModelTimings,
+  hasQuorum,
+  heard,
+  housekeeping,
+  type Liveness,
+  type NodeRecord,
+  type View,
+} from '../standin/model.ts';
+import { type RladminResult, runRladmin } from '../standin/rladmin.ts';
+import type { Kernel } from './kernel.ts';
+import type { SimNetwork } from './network.ts';
+import type { SimProcess } from './process.ts';
+
+export const nodeIdFile = '/etc/opt/redislabs/node.id';
+
+/** RS's nodes tell each other that they are there at this pace. */
+const heartbeatMs = 1_000;
+/** What `rladmin` takes, milliseconds. */
+const rladminMs = { low: 100, high: 1_000 };
+
+/** What RS needs to know of the machine that a node runs on. */
+export interface RsMachine {
+  readonly name: string;
+  readonly wall: () => number;
+  /** Whether the unit runs. */
+  isRsActive(): boolean;
+  holds(address: Address): boolean;
+}
+
+/**
+ * The stand-in for RS: one configuration for the whole cluster, and for each node what it has heard of the others over the
+ * simulated network. Its rules are all in the stand-in's model.
+ */
+export class SimRs {
+  readonly #kernel: Kernel;
+  readonly #network: SimNetwork;
+  readonly #machines = new Map<number, RsMachine>();
+  readonly #liveness = new Map<number, Liveness>();
+  #config: ClusterConfig;
+
+  constructor(
+    kernel: Kernel,
+    network: SimNetwork,
+    nodes: readonly { uid: number; address: Address; machine: RsMachine }[],
+  ) {
+    this.#kernel = kernel;
+    this.#network = network;
+    this.#config = clusterOf(nodes.map(({ uid, address }) => nodeRecord(uid, address)));
+    for (const { uid, machine } of nodes) {
+      this.#machines.set(uid, machine);
+      this.#liveness.set(uid, new Map(nodes.map((node) => [node.uid, kernel.now])));
+    }
+    this.#beat();
+  }
+
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  /** What the node with this uid sees. */
+  view(uid: number): View {
+    const liveness = this.#liveness.get(uid) ?? new Map<number, number>();
+    return { config: this.#config, liveness, self: uid, now: this.#kernel.now, timings: defaultModelTimings };
+  }
+
+  /** One run of `rladmin` on the machine of a node. */
+  rladmin(uid: number, argv: readonly string[]): RladminResult {
+    if (this.#machines.get(uid)?.isRsActive() !== true) return runRladmin(argv, undefined);
+    const result = runRladmin(argv, this.view(uid));
+    if (result.config !== undefined) this.#config = result.config;
+    return result;
+  }
+
+  /** What a process of the machine sees of it. */
+  port(process: SimProcess, uid: number | undefined, files: Files): Rs {
+    return {
+      localUid: async () => {
+        const text = await files.readIfExists(nodeIdFile);
+        return text === undefined ? undefined : parseNodeId(text, nodeIdFile);
+      },
+      nodeTable: async () => {
+        const took = process.latency.between(rladminMs.low, rladminMs.high);
+        const argv = ['status', 'nodes'];
+        const result = await process.call(took, 'rladmin status nodes', () =>
+          uid === undefined ? runRladmin(argv, undefined) : this.rladmin(uid, argv),
+        );
+        if (result.exitCode === 0) return toNodeTable(result.stdout);
+        throw commandFailed('rladmin status nodes', result, 'Check that RS runs on this node.');
+      },
+    };
+  }
+
+  #beat(): void {
+    for (const [uid, from] of this.#machines) {
+      if (!from.isRsActive()) continue;
+      const address = this.#config.nodes.find((node) => node.uid === uid)?.addr;
+      if (address === undefined || !from.holds(address)) continue;
+      for (const [viewer, liveness] of this.#liveness) {
+        const to = this.#machines.get(viewer);
+        if (to === undefined || !to.isRsActive()) continue;
+        if (to !== from && !this.#network.path(from.name, to.name).isUp) continue;
+        this.#liveness.set(viewer, heard(this.#config, liveness, { uid, from: address }, this.#kernel.now));
+      }
+    }
+    const master = this.#machines.get(this.#config.masterUid)?.isRsActive()
+      ? this.#config.masterUid
+      : undefined;
+    const viewer = master ?? [...this.#machines.keys()].find((uid) => this.#isPart(uid));
+    if (viewer !== undefined) this.#config = housekeeping(this.view(viewer));
+    this.#kernel.world(heartbeatMs, 'rs heartbeats', () => this.#beat());
+  }
+
+  #isPart(uid: number): boolean {
+    return this.#machines.get(uid)?.isRsActive() === true && hasQuorum(this.view(uid));
+  }
+}
+
+function nodeRecord(uid: number, addr: Address): NodeRecord {
+  return {
+    uid,
+    addr,
+    externalAddr: [],
+    hostname: `n${uid}`,
+    softwareVersion: '8.2.0-25',
+    versionSha: '5c2106',
+    cores: 4,
+    maxShards: 100,
+    ram: { free: 14.91, total: 19.54, provisionalFree: 10.91, provisionalTotal: 16.02 },
+    maintenanceActivations: 0,
+  };
+}
+
+function clusterOf(nodes: NodeRecord[]): ClusterConfig {
+  const [first] = nodes;
+  if (first === undefined) throw new RangeError('a cluster has a node');
+  const internalFamily = familyOf(first.addr);
+  return {
+    name: 'cluster.local',
+    internalFamily,
+    useInternalIpv6: internalFamily === 'ipv6',
+    credentials: { username: 'admin', password: 'secret' },
+    term: 1,
+    version: 1,
+    masterUid: first.uid,
+    nodes,
+    databases: [],
+    shards: [],
+    snapshots: [],
+    actions: [],
+    slaveHaGracePeriod: 600,
+    failures: [0, 0, 0],
+  };
+}
