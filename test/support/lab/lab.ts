@@ -133,7 +133,7 @@ export async function downLab(name: string): Promise<void> {
   const state = await readState(name);
   if (state !== undefined) {
     // Its end is the end of every process, mount, link and network namespace of the lab.
-    if (await isAlive(state.init)) process.kill(state.init.pid, 'SIGKILL');
+    if (await isAlive(state.init)) killIfThere(state.init.pid);
     await waitFor('the keeper of the lab to clear away', { timeoutMs: 30_000 }, async () =>
       (await isAlive(state.keeper)) ? undefined : true,
     );
@@ -306,20 +306,20 @@ export class Host {
     // The reboot may be quicker than the answer: its exit code says nothing.
     await this.exec(['systemctl', 'reboot']);
     await waitFor(`${this.name} to boot anew`, { timeoutMs: bootTimeoutMs }, async () => {
-      if ((await this.#leader()) === undefined) return undefined;
-      const { exitCode, stdout } = await this.exec(['cat', bootIdPath]);
-      return exitCode === 0 && stdout.trim() !== before ? true : undefined;
+      const now = await this.#attempt(['cat', bootIdPath]);
+      return now !== undefined && now.trim() !== before ? true : undefined;
     });
     await this.#up(options);
   }
 
   /** Pulls the plug: every process ends at once and nothing is written any more. */
   async kill(): Promise<void> {
-    const leader = await this.#leader();
-    if (leader !== undefined) process.kill(leader, 'SIGKILL');
-    await waitFor(`${this.name} to be off`, { timeoutMs: 10_000 }, async () =>
-      this.isOn ? undefined : true,
-    );
+    await waitFor(`${this.name} to be off`, { timeoutMs: 10_000 }, async () => {
+      // Again each time: a host in the middle of a reboot has a new PID 1 soon.
+      const leader = await this.#leader();
+      if (leader !== undefined) killIfThere(leader);
+      return this.isOn ? undefined : true;
+    });
   }
 
   /** From now on packets from and to it vanish on that network, or on both. Carrier stays; nobody is told. */
@@ -402,11 +402,15 @@ export class Host {
         `Power it on with: scripts/lab start ${this.name}`,
       );
     }
-    return [
-      ...['nsenter', '--target', String(leader), '--all'],
-      ...['setpriv', `--bounding-set=${foreignCapabilities.map((name) => `-${name}`).join()}`],
-      ...['env', '-i', `PATH=${systemPath}`, 'LC_ALL=C', 'HOME=/root', 'TERM=xterm', ...argv],
-    ];
+    return enterHost(leader, argv);
+  }
+
+  /** The output of a command on a host that may be off, or go off: then, or when it fails, there is none. */
+  async #attempt(argv: readonly string[], options: ExecOptions = {}): Promise<string | undefined> {
+    const leader = await this.#leader();
+    if (leader === undefined) return undefined;
+    const { exitCode, stdout } = await run(enterHost(leader, argv), options);
+    return exitCode === 0 ? stdout : undefined;
   }
 
   async readFile(path: string): Promise<string> {
@@ -447,19 +451,15 @@ export class Host {
   async #up({ addresses = true, signal }: BootOptions): Promise<void> {
     const abort = signal === undefined ? {} : { signal };
     await waitFor(`${this.name} to boot`, { timeoutMs: bootTimeoutMs, ...abort }, async () => {
-      if ((await this.#leader()) === undefined) return undefined;
-      const { stdout } = await this.exec(['systemctl', 'is-system-running', '--wait'], {
-        timeoutMs: bootTimeoutMs,
-        ...abort,
-      });
-      return ['running', 'degraded'].includes(stdout.trim()) ? true : undefined;
+      // Fails for a degraded system, which has booted all the same.
+      const script = 'systemctl is-system-running --wait || true';
+      const state = await this.#attempt(['sh', '-c', script], { timeoutMs: bootTimeoutMs, ...abort });
+      return ['running', 'degraded'].includes(state?.trim() ?? '') ? true : undefined;
     });
     if (!addresses) return;
     const wanted = networks.flatMap((network) => this.addresses(network));
     await waitFor(`the addresses of ${this.name}`, { timeoutMs: 30_000, ...abort }, async () => {
-      const { exitCode, stdout } = await this.exec(['ip', '-json', 'address', 'show'], abort);
-      if (exitCode !== 0) return undefined;
-      const inUse = addressesInUse(stdout);
+      const inUse = addressesInUse((await this.#attempt(['ip', '-json', 'address', 'show'], abort)) ?? '[]');
       return wanted.every((address) => inUse.includes(address)) ? true : undefined;
     });
   }
@@ -494,6 +494,27 @@ function addressesInUse(json: string): Address[] {
     .flatMap((link) => link.addr_info ?? [])
     .filter((info) => info.tentative !== true && info.dadfailed !== true)
     .flatMap((info) => tryParseAddress(info.local ?? '') ?? []);
+}
+
+/**
+ * Runs a command on the host with that PID 1. It is sh that stays outside the PID namespace and waits, not nsenter: a
+ * host that shuts down stops all its processes for a moment, nsenter would then stop itself for ever, and with a child
+ * that nobody reaps the host could not end.
+ */
+function enterHost(leader: number, argv: readonly string[]): string[] {
+  return [
+    ...['nsenter', '--target', String(leader), '--all', '--no-fork', 'sh', '-c', '"$@"; exit $?', 'sh'],
+    ...['setpriv', `--bounding-set=${foreignCapabilities.map((name) => `-${name}`).join()}`],
+    ...['env', '-i', `PATH=${systemPath}`, 'LC_ALL=C', 'HOME=/root', 'TERM=xterm', ...argv],
+  ];
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'ESRCH') throw thrown;
+  }
 }
 
 /** Runs a command in the namespaces that the hosts' cards and disks are in. */

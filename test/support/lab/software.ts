@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import type { HostFile } from './owners.ts';
 
 /** The checkout that this lab belongs to, and whose software its hosts run. */
@@ -21,12 +21,26 @@ export async function softwareBinds(): Promise<string[]> {
   return binds.map((pair) => `--bind-ro=${pair.map((path) => path.replaceAll(':', '\\:')).join(':')}`);
 }
 
-/** The files of the software as a package would install them: the command, and the units as they are. */
+/** Where a package puts the files of `systemd/`, by the end of their names. */
+const systemdFolders: Record<string, string> = {
+  service: '/usr/lib/systemd/system',
+  socket: '/usr/lib/systemd/system',
+  timer: '/usr/lib/systemd/system',
+  path: '/usr/lib/systemd/system',
+  sysusers: '/usr/lib/sysusers.d',
+  tmpfiles: '/usr/lib/tmpfiles.d',
+};
+
+/** The files of the software as a package would install them: the command, and what `systemd/` holds. */
 export async function softwareFiles(): Promise<HostFile[]> {
   const folder = join(repository, 'systemd');
-  const units = (existsSync(folder) ? await readdir(folder) : []).filter((name) =>
-    /\.(service|socket|timer|path|target)$/.test(name),
-  );
+  const shipped = (await readdir(folder)).flatMap((name) => {
+    const kind = extname(name).slice(1);
+    const target = systemdFolders[kind];
+    const installed =
+      kind === 'sysusers' || kind === 'tmpfiles' ? `${basename(name, `.${kind}`)}.conf` : name;
+    return target === undefined ? [] : [{ name, path: `${target}/${installed}` }];
+  });
   return [
     {
       path: '/usr/bin/rlnet',
@@ -34,8 +48,8 @@ export async function softwareFiles(): Promise<HostFile[]> {
       mode: 0o755,
     },
     ...(await Promise.all(
-      units.map(async (name) => ({
-        path: `/usr/lib/systemd/system/${name}`,
+      shipped.map(async ({ name, path }) => ({
+        path,
         text: await readFile(join(folder, name), 'utf8'),
         mode: 0o644,
       })),
@@ -45,7 +59,7 @@ export async function softwareFiles(): Promise<HostFile[]> {
 
 /** What else a package would do on installation: its group and its folders. Lines of sh, with the root in `$root`. */
 export const softwareSetUp = [
-  'chroot "$root" groupadd --system rlnet',
+  'chroot "$root" systemd-sysusers',
   'install -d -m 0755 "$root/etc/rlnet"',
   'install -d -m 0700 "$root/etc/rlnet/tls" "$root/var/lib/rlnet"',
 ];
