@@ -4,11 +4,11 @@ import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { Interfaces } from '../host/ports/interfaces.ts';
 import type { InventoryReader } from '../host/ports/inventory.ts';
 import type { LocalSockets } from '../host/ports/local-sockets.ts';
+import type { PathMtus } from '../host/ports/path-mtu.ts';
 import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { Units } from '../host/ports/units.ts';
-import { errnoOf } from '../protocol/errors.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
@@ -16,27 +16,22 @@ import type { ClusterView, HostState } from '../protocol/state.ts';
 import { callMethod, type Handlers } from './call.ts';
 import { clusterViewOf, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
+import type { Facts } from './findings/check.ts';
 import { createHandlers } from './handlers.ts';
 import { hostStateOf } from './host-state.ts';
 import type { Log } from './log.ts';
-import { type Memory, memoryPath, readMemory, remember, writeMemory } from './memory.ts';
+import { MemoryStore, memoryPath, readMemory, remember } from './memory.ts';
 import type { Transport } from './mesh/channel.ts';
 import { Mesh } from './mesh/mesh.ts';
-import { isBindable, known, type Observations, ownAddress } from './observations.ts';
-import { Observer } from './observer.ts';
+import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
+import { observeHost } from './sources.ts';
 
-/** How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the others some milliseconds. */
-const pace = {
-  interfaces: 10_000,
-  hostsFile: 10_000,
-  unit: 2_000,
-  nodeUid: 5_000,
-  nodeTable: 15_000,
-} as const;
 /** The inventory is read at start and then hourly, spread over five minutes. */
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
+/** A state names so many peers for others to find them: more than a cluster has nodes. */
+const maxKnown = 128;
 
 export interface AgentDependencies {
   settings: Settings;
@@ -49,6 +44,7 @@ export interface AgentDependencies {
   hostsFile: HostsFile;
   units: Units;
   rs: Rs;
+  pathMtus: PathMtus;
   inventory: InventoryReader;
   sockets: LocalSockets;
   transport: Transport;
@@ -58,35 +54,34 @@ export interface AgentDependencies {
 }
 
 /**
- * The daemon. Data flows one way: sources are read into observations; the host's state is a function of the observations; the
+ * The daemon. Data flows one way: sources are read into observations; the host's state is a function of the observations and the mesh; the
  * mesh, the control sockets, the memory on disk and systemd are told when it is another one.
  */
 export class Agent {
   readonly #deps: AgentDependencies;
   readonly #observations: Observations = {};
-  readonly #observers: Record<keyof typeof pace, { refresh(): Promise<void>; close(): void }>;
+  readonly #observers: ReturnType<typeof observeHost>;
   readonly #handlers: Handlers;
   readonly #mesh: Mesh;
-  readonly #hello: () => Hello;
-  #memory: Memory;
+  readonly #memory: MemoryStore;
   #state: HostState;
   #control: Control | undefined;
   #statusLine = '';
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   #settling = false;
-  #writing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   /** @throws RlnetError AGENT_ALREADY_RUNNING; CONFIG_INVALID for a damaged identity file. */
   static async start(deps: AgentDependencies): Promise<Agent> {
-    const { files, settings, identity, random } = deps;
+    const { files, settings, identity, random, log } = deps;
     await files.makeDirectory(settings.directories.state, 0o700);
     await files.makeDirectory(settings.directories.runtime, 0o755);
-    const memory = (await readMemory(files, memoryPath(settings.directories.state), identity)) ?? {
-      ...identity,
-      peers: [],
-    };
+    const path = memoryPath(settings.directories.state);
+    const remembered = await readMemory(files, path, identity);
+    const memory = new MemoryStore(files, path, remembered ?? { ...identity, peers: [] }, (thrown) =>
+      log.error({ err: thrown }, 'the identity file could not be written'),
+    );
     const machineId = (await files.read('/etc/machine-id')).trim();
     const bootId = (await files.read('/proc/sys/kernel/random/boot_id')).trim();
     const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() });
@@ -98,85 +93,62 @@ export class Agent {
     });
     await deps.service.ready(statusLineOf(agent.view()));
     agent.#keepAlive();
-    deps.log.info(
-      { host: identity.host, cluster: identity.cluster, version: deps.version, mode: settings.mode },
-      'agent is running',
-    );
+    const { host, cluster } = identity;
+    log.info({ host, cluster, version: deps.version, mode: settings.mode }, 'agent is running');
     return agent;
   }
 
   private constructor(
     deps: AgentDependencies,
-    memory: Memory,
+    memory: MemoryStore,
     run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>,
   ) {
     this.#deps = deps;
     this.#memory = memory;
-    this.#state = this.#nextState(undefined);
-    this.#hello = () => ({
-      type: 'hello',
-      protocol: { ...protocolRange },
-      cluster: deps.identity.cluster,
-      host: deps.identity.host,
-      version: deps.version,
-      ...run,
-      ...(this.#state.nodeUid === undefined ? {} : { nodeUid: this.#state.nodeUid }),
-      ...(this.#state.internalFamily === undefined ? {} : { internalFamily: this.#state.internalFamily }),
-      ...(this.#state.internalAddress === undefined ? {} : { internalAddress: this.#state.internalAddress }),
-    });
     this.#mesh = new Mesh({
       transport: deps.transport,
       clock: deps.clock,
       random: deps.random,
       log: deps.log.child({ component: 'mesh' }),
       port: deps.settings.mesh.port,
-      hello: this.#hello,
+      hello: () => this.#hello(run),
       state: () => this.#state,
-      request: (_host, method, params) => callMethod(this.#handlers, 'peer', method, params),
+      nodes: () => known(this.#observations.nodeTable)?.nodes,
+      pin: (host) => memory.current.peers.find((peer) => peer.host === host),
+      request: (_host, standing, method, params) => callMethod(this.#handlers, standing, method, params),
       changed: () => this.#settleSoon(),
     });
-    for (const { host } of memory.peers) this.#mesh.remember(host);
+    for (const { host } of memory.current.peers) this.#mesh.remember(host);
+    this.#state = this.#nextState(undefined);
     this.#handlers = createHandlers({
       mesh: this.#mesh,
+      meshPort: deps.settings.mesh.port,
+      pathMtus: deps.pathMtus,
       view: () => this.view(),
       state: () => this.#state,
-      observations: () => this.#observations,
+      facts: () => this.#facts(),
       refresh: async () => {
         await Promise.all(Object.values(this.#observers).map((observer) => observer.refresh()));
         this.#settle();
       },
+      forget: (host) => this.#changePeers((peers) => peers.filter((peer) => peer.host !== host)),
+      unpin: async (host) => {
+        const pinned = memory.current.peers.some(
+          (peer) => peer.host === host && peer.machineId !== undefined,
+        );
+        await this.#changePeers((peers) =>
+          peers.map(({ machineId, ...peer }) =>
+            peer.host === host || machineId === undefined ? peer : { ...peer, machineId },
+          ),
+        );
+        return pinned;
+      },
     });
-    const { clock, settings, interfaces, hostsFile, units, rs } = deps;
-    const into =
-      <K extends keyof Observations>(key: K) =>
-      (reading: NonNullable<Observations[K]>) => {
-        this.#observe(key, reading);
-      };
-    const unit = async () => {
-      const name = await units.discover(settings.rs.unit);
-      return name === undefined ? undefined : await units.state(name);
-    };
-    this.#observers = {
-      interfaces: new Observer(
-        clock,
-        { everyMs: pace.interfaces, read: () => interfaces.read(), watch: (hint) => interfaces.watch(hint) },
-        into('interfaces'),
-      ),
-      hostsFile: new Observer(
-        clock,
-        { everyMs: pace.hostsFile, read: () => hostsFile.judge(), watch: (hint) => hostsFile.watch(hint) },
-        into('hostsFile'),
-      ),
-      unit: new Observer(clock, { everyMs: pace.unit, read: unit }, into('unit')),
-      nodeUid: new Observer(clock, { everyMs: pace.nodeUid, read: () => rs.localUid() }, into('nodeUid')),
-      nodeTable: new Observer(
-        clock,
-        { everyMs: pace.nodeTable, read: () => rs.nodeTable() },
-        into('nodeTable'),
-      ),
-    };
+    this.#observers = observeHost({ ...deps, configuredUnit: deps.settings.rs.unit }, (key, reading) =>
+      this.#observe(key, reading),
+    );
     const readInventory = async (): Promise<void> => {
-      into('inventory')({ at: clock.wall(), value: await deps.inventory.read() });
+      this.#observe('inventory', { at: deps.clock.wall(), value: await deps.inventory.read() });
     };
     deps.schedule.every(inventoryCron.expression, 'inventory', inventoryCron.maxDelayMs, readInventory);
     readInventory().catch((thrown: unknown) =>
@@ -196,6 +168,12 @@ export class Agent {
     );
   }
 
+  /** Takes up renewed certificates: new connections use them, links stay but for those whose certificate is denied now. */
+  renewCertificates(deniedSerials: ReadonlySet<string>): void {
+    this.#mesh.renew(deniedSerials);
+    this.#deps.log.info({ denied: deniedSerials.size }, 'took up the certificates anew');
+  }
+
   async stop(reason: string): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -205,8 +183,53 @@ export class Agent {
     await schedule.stop();
     await this.#mesh.close(reason);
     await this.#control?.close();
-    await this.#writing;
+    await this.#memory.set(this.#memory.current);
     log.info({}, `agent stopped: ${reason}`);
+  }
+
+  #hello(run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>): Hello {
+    const { identity, version } = this.#deps;
+    const { nodeUid, internalFamily: family, internalAddress } = this.#state;
+    return {
+      type: 'hello',
+      protocol: { ...protocolRange },
+      cluster: identity.cluster,
+      host: identity.host,
+      version,
+      ...run,
+      ...(nodeUid === undefined ? {} : { nodeUid }),
+      ...(family === undefined ? {} : { internalFamily: family }),
+      ...(internalAddress === undefined ? {} : { internalAddress }),
+    };
+  }
+
+  #facts(): Facts {
+    const { settings } = this.#deps;
+    const observations = this.#observations;
+    const internalAddress = ownAddress(
+      observations,
+      this.#memory.current.internalAddress,
+      settings.mesh.seeds,
+    );
+    const peers = this.#mesh.peers().filter(({ linked }) => linked);
+    const said = peers.find(({ state }) => state?.internalFamily !== undefined)?.state?.internalFamily;
+    const clusterFamily = internalFamily(observations, internalAddress) ?? said;
+    return { observations, internalAddress, clusterFamily, peers, troubles: this.#mesh.troubles() };
+  }
+
+  #nextState(before: HostState | undefined): HostState {
+    const { settings, identity, version, clock } = this.#deps;
+    const knows = this.#mesh
+      .peers()
+      .flatMap(({ host, address }) => (address === undefined ? [] : { host, address }))
+      .slice(0, maxKnown);
+    return hostStateOf(
+      { ...identity, version, mode: settings.mode },
+      this.#facts(),
+      knows,
+      before,
+      clock.wall(),
+    );
   }
 
   #observe<K extends keyof Observations>(key: K, reading: NonNullable<Observations[K]>): void {
@@ -218,15 +241,14 @@ export class Agent {
 
   #logChange(before: Observations): void {
     const { log } = this.#deps;
-    const links = [before, this.#observations].map((observations) => known(observations.interfaces));
-    const [old, fresh] = links;
+    const [old, fresh] = [before, this.#observations].map(({ interfaces }) => known(interfaces));
     if (old !== undefined && fresh !== undefined && old !== fresh) {
       for (const change of describeChanges(old, fresh)) log.info({}, change);
     }
     // RS learns of a stop or start of its unit before anybody else does; its table is worth a look then.
-    const states = [before, this.#observations].map((observations) => known(observations.unit)?.activeState);
-    if (states[0] !== undefined && states[0] !== states[1]) {
-      log.info({ before: states[0], now: states[1] }, 'the RS unit changed');
+    const [was, is] = [before, this.#observations].map(({ unit }) => known(unit)?.activeState);
+    if (was !== undefined && was !== is) {
+      log.info({ before: was, now: is }, 'the RS unit changed');
       void this.#observers.nodeTable.refresh();
     }
   }
@@ -242,37 +264,32 @@ export class Agent {
   }
 
   #settle(): void {
-    const { settings, service, clock } = this.#deps;
+    const { service } = this.#deps;
     const before = this.#state;
     this.#state = this.#nextState(before);
     const own = this.#state.internalAddress;
     const links = known(this.#observations.interfaces) ?? [];
-    const table = known(this.#observations.nodeTable)?.nodes ?? [];
-    const candidates = [
-      ...table.flatMap(({ address }) => address ?? []),
-      ...this.#memory.peers.map(({ address }) => address),
-      ...(this.#state.nodeUid === undefined ? settings.mesh.seeds : []),
-    ];
-    this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), candidates);
+    this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), this.#candidates());
     if (this.#state.revision !== before.revision) this.#mesh.publish();
     this.#logFindings();
-    this.#remember(clock.wall());
+    this.#remember();
     this.#control?.changed();
     const line = statusLineOf(this.view());
     if (line !== this.#statusLine) void service.status(line);
     this.#statusLine = line;
   }
 
-  #nextState(before: HostState | undefined): HostState {
-    const { settings, identity, version, clock } = this.#deps;
-    const own = ownAddress(this.#observations, this.#memory.internalAddress, settings.mesh.seeds);
-    return hostStateOf(
-      { ...identity, version, mode: settings.mode },
-      this.#observations,
-      own,
-      before,
-      clock.wall(),
-    );
+  /** Where peers may be: RS says, they were there before, other peers say; on a host that is no node yet, the seeds. */
+  #candidates() {
+    const { seeds } = this.#deps.settings.mesh;
+    return [
+      ...(known(this.#observations.nodeTable)?.nodes ?? []).flatMap(({ address }) => address ?? []),
+      ...this.#memory.current.peers.map(({ address }) => address),
+      ...this.#mesh
+        .peers()
+        .flatMap(({ linked, state }) => (linked ? (state?.knows ?? []).map(({ address }) => address) : [])),
+      ...(this.#state.nodeUid === undefined ? seeds : []),
+    ];
   }
 
   #logFindings(): void {
@@ -292,22 +309,22 @@ export class Agent {
     }
   }
 
-  #remember(now: number): void {
+  #remember(): void {
+    const { nodeUid, internalAddress } = this.#state;
     const peers = this.#mesh
       .peers()
-      .flatMap(({ host, link, address }) =>
-        link.status === 'connected' && address !== undefined ? [{ host, address }] : [],
+      .flatMap(({ host, address, machineId, nodeUid: uid }) =>
+        address === undefined ? [] : { host, address, machineId, nodeUid: uid },
       );
-    const { nodeUid, internalAddress } = this.#state;
-    const next = remember(this.#memory, { nodeUid, internalAddress, peers, at: now });
-    if (next === this.#memory) return;
-    this.#memory = next;
-    const { files, settings, log } = this.#deps;
-    this.#writing = this.#writing
-      .then(() => writeMemory(files, memoryPath(settings.directories.state), next))
-      .catch((thrown: unknown) =>
-        log.error({ err: thrown, errno: errnoOf(thrown) }, 'the identity file could not be written'),
-      );
+    const at = this.#deps.clock.wall();
+    void this.#memory.set(remember(this.#memory.current, { nodeUid, internalAddress, peers, at }));
+  }
+
+  #changePeers(
+    change: (peers: MemoryStore['current']['peers']) => MemoryStore['current']['peers'],
+  ): Promise<void> {
+    const { current } = this.#memory;
+    return this.#memory.set({ ...current, peers: change(current.peers) });
   }
 
   #keepAlive(): void {

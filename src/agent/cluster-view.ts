@@ -1,5 +1,6 @@
 import type { Address } from '../protocol/address.ts';
-import type { ClusterView, HostState, LinkView } from '../protocol/state.ts';
+import type { ClusterView, HostState, Links, LinkView } from '../protocol/state.ts';
+import type { PeerView } from './mesh/peer.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
 
 /** The cluster as this agent sees it: its own state, RS's node table here, and what the peers said last. */
@@ -7,16 +8,16 @@ export function clusterViewOf(
   cluster: string,
   own: HostState,
   observations: Observations,
-  peers: readonly { host: string; link: LinkView; state: HostState | undefined }[],
+  peers: readonly PeerView[],
   unreached: readonly { address: Address; since: number; reason: string }[],
   now: number,
 ): ClusterView {
   const table = known(observations.nodeTable);
   const self: ClusterView['hosts'][number] = { host: own.host, link: { status: 'self' }, state: own };
-  const others = peers.map(({ host, link, state }) => ({
-    host,
-    link,
-    ...(state === undefined ? {} : { state }),
+  const others = peers.map((peer) => ({
+    host: peer.host,
+    link: linkViewOf(peer),
+    ...(peer.state === undefined ? {} : { state: peer.state }),
   }));
   return {
     cluster,
@@ -30,6 +31,44 @@ export function clusterViewOf(
     hosts: [self, ...others].sort((a, b) => (a.host < b.host ? -1 : 1)),
     unreached: [...unreached],
   };
+}
+
+function linkViewOf({ address, since, noLink, reachability, roundTripMs }: PeerView): LinkView {
+  if (address === undefined) {
+    return { status: 'disconnected', since, reason: noLink ?? 'unknown', reachability };
+  }
+  const rounded = roundTripMs === undefined ? {} : { roundTripMs: round(roundTripMs, 2) };
+  return { status: 'connected', since, address, reachability, ...rounded };
+}
+
+/** This host's side of its links. */
+export function linksOf(
+  host: string,
+  peers: readonly PeerView[],
+  pathMtus: ReadonlyMap<Address, number>,
+  refusals: Record<string, number>,
+): Links {
+  return {
+    host,
+    refusals,
+    links: peers.map((peer) => {
+      const pathMtu = peer.address === undefined ? undefined : pathMtus.get(peer.address);
+      return {
+        host: peer.host,
+        linked: peer.linked,
+        since: peer.since,
+        reachability: peer.reachability,
+        ...(peer.address === undefined ? {} : { address: peer.address }),
+        ...(peer.roundTripMs === undefined ? {} : { roundTripMs: round(peer.roundTripMs, 2) }),
+        ...(peer.loss === undefined ? {} : { loss: round(peer.loss, 4) }),
+        ...(pathMtu === undefined ? {} : { pathMtu }),
+      };
+    }),
+  };
+}
+
+function round(value: number, digits: number): number {
+  return Math.round(value * 10 ** digits) / 10 ** digits;
 }
 
 /** One line for `systemctl status`: who this is, who is there, what is wrong. */

@@ -1,9 +1,12 @@
-import { RlnetError } from '../protocol/errors.ts';
+import type { PathMtus } from '../host/ports/path-mtu.ts';
+import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import { decodeWith } from '../protocol/messages.ts';
 import { type Caller, type MethodName, methods, type Result } from '../protocol/methods.ts';
 import { pageOf } from '../protocol/paging.ts';
-import type { CheckReport, ClusterView, HostState, InterfacesPage } from '../protocol/state.ts';
+import type { ClusterView, HostState, InterfacesPage, Links, MeshView } from '../protocol/state.ts';
 import type { Handlers } from './call.ts';
+import { linksOf } from './cluster-view.ts';
+import type { Facts } from './findings/check.ts';
 import { runChecks } from './findings/findings.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
@@ -12,16 +15,29 @@ import { known, type Observations, whyUnknown } from './observations.ts';
 const forwardTimeoutMs = 10_000;
 
 export interface HandlerDependencies {
-  mesh: Pick<Mesh, 'request'>;
+  mesh: Mesh;
+  meshPort: number;
+  pathMtus: PathMtus;
   view: () => ClusterView;
   state: () => HostState;
-  observations: () => Observations;
+  facts: () => Facts;
   /** Reads everything of this host afresh. */
   refresh: () => Promise<void>;
+  /** Takes a host out of the memory on disk. */
+  forget: (host: string) => Promise<void>;
+  /** Takes the machine that a host is held to out of the memory on disk. */
+  unpin: (host: string) => Promise<boolean>;
 }
 
 /** What the agent answers to its peers and to the command line. */
 export function createHandlers(deps: HandlerDependencies): Handlers {
+  const { mesh } = deps;
+
+  const ask = async <M extends MethodName>(host: string, method: M, params: object): Promise<Result<M>> => {
+    const answer = await mesh.request(host, method, params, forwardTimeoutMs);
+    return decodeWith<unknown>(methods[method].result, answer, `the ${method} of ${host}`) as Result<M>;
+  };
+
   /** Asks the host that `node` means. A peer asks about this host alone, so that a question is forwarded once at most. */
   const at = async <M extends MethodName>(
     node: string | undefined,
@@ -31,24 +47,56 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     here: () => Result<M> | Promise<Result<M>>,
   ): Promise<Result<M>> => {
     const own = deps.state().host;
-    const host = caller === 'peer' ? own : resolveNode(deps.view(), node);
-    if (host === own) return await here();
-    const answer = await deps.mesh.request(host, method, params, forwardTimeoutMs);
-    return decodeWith<unknown>(methods[method].result, answer, `the ${method} of ${host}`) as Result<M>;
+    const host = caller === 'member' ? own : resolveNode(deps.view(), node);
+    return host === own ? await here() : await ask(host, method, params);
   };
 
+  const ownLinks = async (): Promise<Links> =>
+    linksOf(deps.state().host, mesh.peers(), await deps.pathMtus.read(deps.meshPort), mesh.refusals());
+
   return {
+    about: async () => {
+      const { internalFamily, version } = deps.state();
+      const family = internalFamily === undefined ? {} : { internalFamily };
+      return { version, clock: deps.view().at, openRenumberings: [], ...family };
+    },
     status: async () => deps.view(),
     watch: async () => deps.view(),
     interfaces: ({ node, after = 0 }, caller) =>
       at(node, caller, 'interfaces', { after }, () =>
-        interfacesPage(deps.state().host, deps.observations(), after),
+        interfacesPage(deps.state().host, deps.facts().observations, after),
       ),
     check: ({ node }, caller) =>
       at(node, caller, 'check', {}, async () => {
         await deps.refresh();
-        return checkReport(deps.state(), deps.observations());
+        const { host, nodeUid } = deps.state();
+        return { host, ...(nodeUid === undefined ? {} : { nodeUid }), results: runChecks(deps.facts()) };
       }),
+    reaches: async ({ host }) => {
+      const echoAgeMs = mesh.echoAgeMs(host);
+      return echoAgeMs === undefined ? {} : { echoAgeMs };
+    },
+    links: ownLinks,
+    mesh: async () => {
+      const { at: now, seenFrom } = deps.view();
+      const others = mesh.peers().map(async ({ host }): Promise<MeshView['hosts'][number]> => {
+        try {
+          return await ask(host, 'links', {});
+        } catch (thrown) {
+          return { host, unknown: asRlnetError(thrown).message };
+        }
+      });
+      return { seenFrom, at: now, hosts: await Promise.all([ownLinks(), ...others]) };
+    },
+    forget: async ({ host }) => {
+      const forgotten = mesh.forget(host);
+      if (forgotten) await deps.forget(host);
+      return { forgotten };
+    },
+    unpin: async ({ host }) => {
+      mesh.unpin(host);
+      return { unpinned: await deps.unpin(host) };
+    },
   };
 }
 
@@ -72,11 +120,6 @@ function interfacesPage(
     ...pageOf(interfaces.value, after),
     ...(slow === undefined ? {} : { inventory: slow }),
   };
-}
-
-function checkReport({ host, nodeUid, internalAddress }: HostState, observations: Observations): CheckReport {
-  const results = runChecks({ observations, internalAddress });
-  return { host, ...(nodeUid === undefined ? {} : { nodeUid }), results };
 }
 
 /**

@@ -1,6 +1,6 @@
-import type { Address } from '../protocol/address.ts';
 import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
+import type { Facts } from './findings/check.ts';
 import { findingsOf, runChecks } from './findings/findings.ts';
 import { internalFamily, known, type Observations, whyUnknown } from './observations.ts';
 
@@ -14,16 +14,18 @@ export interface AgentIdentity {
 
 /**
  * What this host says of itself now: a pure function of what was read.
+ * @param knows  the hosts that it is linked to
  * @param before the state said last; its findings keep their times, and the revision grows only when something changed
  * @param now    wall clock, milliseconds since the epoch
  */
 export function hostStateOf(
   identity: AgentIdentity,
-  observations: Observations,
-  internalAddress: Address | undefined,
+  facts: Facts,
+  knows: HostState['knows'],
   before: HostState | undefined,
   now: number,
 ): HostState {
+  const { observations, internalAddress } = facts;
   const links = known(observations.interfaces) ?? [];
   const routable = links.flatMap((link) =>
     link.addresses
@@ -54,7 +56,8 @@ export function hostStateOf(
       localhostIpv6: 'unknown',
       evidence: whyUnknown(observations.hostsFile),
     },
-    findings: findingsOf(runChecks({ observations, internalAddress }), before?.findings ?? [], now),
+    findings: findingsOf(runChecks(facts), before?.findings ?? [], now),
+    knows,
   };
   if (before === undefined || JSON.stringify(state) === JSON.stringify(before)) return state;
   return { ...state, revision: before.revision + 1 };

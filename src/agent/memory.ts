@@ -13,9 +13,27 @@ const memorySchema = v.object({
   host: nameSchema,
   nodeUid: v.optional(uidSchema),
   internalAddress: v.optional(addressSchema),
-  peers: v.array(v.object({ host: nameSchema, address: addressSchema, seenAt: v.number() })),
+  peers: v.array(
+    v.object({
+      host: nameSchema,
+      address: addressSchema,
+      seenAt: v.number(),
+      /** The machine that its certificate was first seen with, and is held to (docs/security.md). */
+      machineId: v.optional(v.string()),
+      /** The node that RS's node table here bore out that it is. */
+      nodeUid: v.optional(uidSchema),
+    }),
+  ),
 });
 export type Memory = v.InferOutput<typeof memorySchema>;
+
+/** A peer that is linked now. */
+export interface Seen {
+  host: string;
+  address: Address;
+  machineId: string | undefined;
+  nodeUid: number | undefined;
+}
 
 export function memoryPath(stateDirectory: string): string {
   return `${stateDirectory}/identity.json`;
@@ -61,6 +79,38 @@ export async function writeMemory(files: Files, path: string, memory: Memory): P
   await files.writeAtomic(path, `${JSON.stringify(memory, undefined, 2)}\n`, 0o600);
 }
 
+/** The memory as it is now, and on disk a moment later. */
+export class MemoryStore {
+  readonly #files: Files;
+  readonly #path: string;
+  readonly #onFailure: (thrown: unknown) => void;
+  #writing: Promise<void> = Promise.resolve();
+  #current: Memory;
+
+  /** @param onFailure told when the file could not be written; what is known stays known in this process */
+  constructor(files: Files, path: string, memory: Memory, onFailure: (thrown: unknown) => void) {
+    this.#files = files;
+    this.#path = path;
+    this.#current = memory;
+    this.#onFailure = onFailure;
+  }
+
+  get current(): Memory {
+    return this.#current;
+  }
+
+  /** Resolves when it is durable. Does nothing where `next` is what it holds already. */
+  set(next: Memory): Promise<void> {
+    if (next !== this.#current) {
+      this.#current = next;
+      this.#writing = this.#writing
+        .then(() => writeMemory(this.#files, this.#path, next))
+        .catch(this.#onFailure);
+    }
+    return this.#writing;
+  }
+}
+
 /** A peer that was not seen for so long is forgotten: 30 days. */
 const forgetAfterMs = 30 * 24 * 60 * 60 * 1000;
 /** A peer's time is written anew when it is this much out of date: the file changes once an hour, not with each message. */
@@ -75,21 +125,19 @@ export function remember(
   now: {
     nodeUid: number | undefined;
     internalAddress: Address | undefined;
-    peers: readonly { host: string; address: Address }[];
+    peers: readonly Seen[];
     at: number;
   },
 ): Memory {
-  const seen = new Map(now.peers.map(({ host, address }) => [host, { host, address, seenAt: now.at }]));
+  const seen = new Map(now.peers.map((peer) => [peer.host, peer]));
   const kept = before.peers
     .filter((peer) => now.at - peer.seenAt < forgetAfterMs || seen.has(peer.host))
     .map((peer) => {
       const fresh = seen.get(peer.host);
       seen.delete(peer.host);
-      const worthIt =
-        fresh !== undefined &&
-        (fresh.address !== peer.address || fresh.seenAt - peer.seenAt > refreshAfterMs);
-      return worthIt ? fresh : peer;
+      return fresh === undefined ? peer : refreshed(peer, fresh, now.at);
     });
+  const added = [...seen.values()].map((peer) => refreshed(undefined, peer, now.at));
   const nodeUid = now.nodeUid ?? before.nodeUid;
   const internalAddress = now.internalAddress ?? before.internalAddress;
   const after: Memory = {
@@ -97,7 +145,28 @@ export function remember(
     host: before.host,
     ...(nodeUid === undefined ? {} : { nodeUid }),
     ...(internalAddress === undefined ? {} : { internalAddress }),
-    peers: [...kept, ...seen.values()],
+    peers: [...kept, ...added],
   };
   return JSON.stringify(after) === JSON.stringify(before) ? before : after;
+}
+
+/** The very same object where only the time would change, and not by much. The machine stays the one that was seen first. */
+function refreshed(
+  before: Memory['peers'][number] | undefined,
+  seen: Seen,
+  at: number,
+): Memory['peers'][number] {
+  const machineId = before?.machineId ?? seen.machineId;
+  const nodeUid = seen.nodeUid ?? before?.nodeUid;
+  const stale = before === undefined || at - before.seenAt > refreshAfterMs;
+  const same =
+    before?.address === seen.address && before.machineId === machineId && before.nodeUid === nodeUid;
+  if (before !== undefined && same && !stale) return before;
+  return {
+    host: seen.host,
+    address: seen.address,
+    seenAt: at,
+    ...(machineId === undefined ? {} : { machineId }),
+    ...(nodeUid === undefined ? {} : { nodeUid }),
+  };
 }

@@ -29,6 +29,8 @@ const settingsSchema = v.strictObject({
     ca: v.optional(absolutePath, '/etc/rlnet/tls/ca.crt'),
     certificate: v.optional(absolutePath, '/etc/rlnet/tls/host.crt'),
     key: v.optional(absolutePath, '/etc/rlnet/tls/host.key'),
+    /** Serial numbers of certificates that are not to be trusted any more; need not exist. */
+    denied_serials: v.optional(absolutePath, '/etc/rlnet/tls/denied-serials'),
   }),
   rs: section({
     /** Found out when not given: rlec_supervisor, else rlec_supervisord. */

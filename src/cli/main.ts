@@ -106,6 +106,27 @@ program
     await run(check(context, node, options));
   });
 
+const mesh = program
+  .command('mesh')
+  .description('show the links between the agents: both sides of every pair')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; runtimeDirectory: string }) => {
+    const commands = await import('./commands/mesh.ts');
+    await run(commands.mesh(context, options));
+  });
+
+mesh
+  .command('forget')
+  .description('do not wait any more for a host that has left the cluster for good')
+  .argument('<host>', "the host's name")
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (host: string, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { forget } = await import('./commands/mesh.ts');
+    await run(forget(context, host, options));
+  });
+
 const tls = program.command('tls').description('certificates of the mesh');
 
 tls
@@ -142,6 +163,17 @@ tls
     const { showTls } = await import('./commands/tls.ts');
     const shown = paths.length > 0 ? paths : ['/etc/rlnet/tls/ca.crt', '/etc/rlnet/tls/host.crt'];
     await run(showTls(context, shown, options));
+  });
+
+tls
+  .command('unpin')
+  .description('let a host that was reinstalled come from its new machine')
+  .argument('<host>', "the host's name")
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (host: string, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { unpin } = await import('./commands/mesh.ts');
+    await run(unpin(context, host, options));
   });
 
 program

@@ -6,7 +6,7 @@ import { type ErrorReport, errnoOf, RlnetError } from '../protocol/errors.ts';
 import { identityFromSubjectAltName } from '../protocol/identity.ts';
 
 /**
- * The three TLS files, read and found to go together: the key is the certificate's, the certificate is the CA's, and it names a host.
+ * The TLS files, read and found to go together: the key is the certificate's, the certificate is of one of the CAs, and it names a host.
  *
  * @param locate where the setting stands in the configuration file, for errors
  * @throws RlnetError TLS_FILE_UNREADABLE, TLS_FILE_INVALID, TLS_IDENTITY_MISMATCH
@@ -16,11 +16,12 @@ export async function loadTlsMaterial(
   paths: Settings['tls'],
   locate: (setting: keyof Settings['tls']) => NonNullable<ErrorReport['at']>,
 ): Promise<TlsMaterial> {
-  const read = async (setting: keyof Settings['tls']): Promise<string> => {
+  const read = async (setting: keyof Settings['tls'], missing?: string): Promise<string> => {
     const path = paths[setting];
     try {
       return await files.read(path);
     } catch (thrown) {
+      if (missing !== undefined && errnoOf(thrown) === 'ENOENT') return missing;
       throw new RlnetError(
         'TLS_FILE_UNREADABLE',
         `tls.${setting}: ${path} cannot be read (${errnoOf(thrown) ?? String(thrown)}).`,
@@ -48,7 +49,15 @@ export async function loadTlsMaterial(
   };
 
   const [ca, certificate, key] = [await read('ca'), await read('certificate'), await read('key')];
-  const authority = parse('ca', 'a certificate', () => new X509Certificate(ca));
+  const denied = parseDeniedSerials(await read('denied_serials', ''));
+  if ('badLine' in denied) {
+    throw fail(
+      'denied_serials',
+      `has no serial number in line ${denied.badLine}`,
+      'Write one serial number in hexadecimal a line, as rlnet tls show prints it.',
+    );
+  }
+  const authorities = parse('ca', 'a certificate', () => splitPem(ca).map((pem) => new X509Certificate(pem)));
   const own = parse('certificate', 'a certificate', () => new X509Certificate(certificate));
   const privateKey = parse('key', 'a private key', () => createPrivateKey(key));
   const mode = (await files.mode(paths.key)) ?? 0;
@@ -66,8 +75,9 @@ export async function loadTlsMaterial(
       'Use the key and the certificate that were made together.',
     );
   }
-  // A bundle may hold intermediate CAs; only a certificate that names this CA as its issuer can be judged here. TLS judges the rest.
-  if (own.checkIssued(authority) && !own.verify(authority.publicKey)) {
+  // One from an intermediate CA cannot be judged by its issuer alone; TLS judges it when the first peer comes.
+  const issuers = authorities.filter((authority) => own.checkIssued(authority));
+  if (issuers.length > 0 && !issuers.some((authority) => own.verify(authority.publicKey))) {
     throw fail('certificate', 'was not signed by the CA', 'Use the CA that issued it.');
   }
   const identity = identityFromSubjectAltName(own.subjectAltName);
@@ -79,5 +89,24 @@ export async function loadTlsMaterial(
       { at: locate('certificate') },
     );
   }
-  return { ca, certificate, key, identity };
+  return { ca, certificate, key, identity, deniedSerials: denied.serials };
+}
+
+/** The certificates of a bundle. @throws where there is none */
+function splitPem(text: string): string[] {
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  if (found === null) throw new Error('no certificate');
+  return found;
+}
+
+/** One serial number a line, in hexadecimal, with or without colons; `#` begins a comment. */
+export function parseDeniedSerials(text: string): { serials: ReadonlySet<string> } | { badLine: number } {
+  const serials = new Set<string>();
+  for (const [index, line] of text.split('\n').entries()) {
+    const serial = (line.split('#')[0] ?? '').trim().replaceAll(':', '').toUpperCase();
+    if (serial === '') continue;
+    if (!/^[0-9A-F]{1,40}$/.test(serial)) return { badLine: index + 1 };
+    serials.add(serial);
+  }
+  return { serials };
 }

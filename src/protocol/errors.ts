@@ -18,6 +18,7 @@ const codes = {
   AGENT_NOT_RUNNING: { exit: 5, retryable: true },
   AGENT_ALREADY_RUNNING: { exit: 5, retryable: false },
   PEER_UNKNOWN: { exit: 5, retryable: false },
+  PEER_REFUSED: { exit: 5, retryable: false },
   PEER_UNREACHABLE: { exit: 5, retryable: true },
   REQUEST_TIMEOUT: { exit: 5, retryable: true },
   MESSAGE_INVALID: { exit: 6, retryable: false },

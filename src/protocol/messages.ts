@@ -54,8 +54,10 @@ const messageSchema = v.variant('type', [
     result: v.optional(v.unknown()),
     error: v.optional(errorReportSchema),
   }),
+  /** The answer to that request is not wanted any more. */
+  v.object({ type: v.literal('cancel'), id: idSchema }),
   v.object({ type: v.literal('event'), name: v.string(), data: v.optional(v.unknown()) }),
-  v.object({ type: v.literal('bye'), reason: v.string() }),
+  v.object({ type: v.literal('bye'), code: v.string(), reason: v.string() }),
 ]);
 export type Message = v.InferOutput<typeof messageSchema>;
 

@@ -1,37 +1,58 @@
 import * as v from 'valibot';
-import { checkReportSchema, clusterViewSchema, interfacesPageSchema } from './state.ts';
+import { nameSchema } from './schema.ts';
+import {
+  aboutSchema,
+  checkReportSchema,
+  clusterViewSchema,
+  interfacesPageSchema,
+  linksSchema,
+  meshViewSchema,
+} from './state.ts';
 
 /** A node uid or a host's name, as a person gives it on the command line. */
 const nodeReferenceSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
 /**
- * Every method, with who may call it. Peers are told apart by their TLS identity, never by what a message says.
- * `peer`: agents of the same cluster. `read`: /run/rlnet/read.sock (group rlnet). `act`: /run/rlnet/agent.sock (root), which may
- * also do all that `read` may.
+ * Who asks. Peers are told apart by their TLS identity and this host's own view of RS, never by what a message says.
+ * `candidate`: an agent of the cluster whose host is not a node yet, as far as is known here. `member`: one whose host is; it may do all that a
+ * candidate may. `read`: /run/rlnet/read.sock (group rlnet). `act`: /run/rlnet/agent.sock (root); it may do all that `read` may.
  */
+export type Caller = 'candidate' | 'member' | 'read' | 'act';
+
+const node = v.object({ node: v.optional(nodeReferenceSchema) });
+const host = v.object({ host: nameSchema });
+
+/** Every method, with the least caller that may ask for it. Append-only; a method that is not here is refused. */
 export const methods = {
+  /** What a host must know that is to become a node. */
+  about: { callers: ['candidate'], params: v.object({}), result: aboutSchema },
   /** The cluster as the answering agent sees it. */
   status: { callers: ['read'], params: v.object({}), result: clusterViewSchema },
   /** As `status`, and from then on a `status` event whenever it changes, until the connection ends. */
   watch: { callers: ['read'], params: v.object({}), result: clusterViewSchema },
   /** One part of a host's interfaces; of the answering host itself, or through it of another one. */
   interfaces: {
-    callers: ['peer', 'read'],
-    params: v.object({ node: v.optional(nodeReferenceSchema), after: v.optional(v.number()) }),
+    callers: ['member', 'read'],
+    params: v.object({ ...node.entries, after: v.optional(v.number()) }),
     result: interfacesPageSchema,
   },
   /** Reads everything afresh, runs every check, and says all results, those that passed too. */
-  check: {
-    callers: ['peer', 'read'],
-    params: v.object({ node: v.optional(nodeReferenceSchema) }),
-    result: checkReportSchema,
-  },
+  check: { callers: ['member', 'read'], params: node, result: checkReportSchema },
+  /** Milliseconds since the newest echo of a host; absent where there is none. */
+  reaches: { callers: ['member'], params: host, result: v.object({ echoAgeMs: v.optional(v.number()) }) },
+  /** The answering host's side of its links. */
+  links: { callers: ['member'], params: v.object({}), result: linksSchema },
+  /** The links of every host that answers. */
+  mesh: { callers: ['read'], params: v.object({}), result: meshViewSchema },
+  /** Forgets a host that has left for good. */
+  forget: { callers: ['act'], params: host, result: v.object({ forgotten: v.boolean() }) },
+  /** Lets a host come from another machine than it came from so far. */
+  unpin: { callers: ['act'], params: host, result: v.object({ unpinned: v.boolean() }) },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }
 >;
 
-export type Caller = 'peer' | 'read' | 'act';
 export type MethodName = keyof typeof methods;
 export type Params<M extends MethodName> = v.InferOutput<(typeof methods)[M]['params']>;
 export type Result<M extends MethodName> = v.InferOutput<(typeof methods)[M]['result']>;
@@ -43,5 +64,7 @@ export function isMethod(name: string): name is MethodName {
 /** Whether the table lets this caller ask for this method. */
 export function mayCall(caller: Caller, method: MethodName): boolean {
   const callers: readonly Caller[] = methods[method].callers;
-  return callers.includes(caller) || (caller === 'act' && callers.includes('read'));
+  if (callers.includes(caller)) return true;
+  if (caller === 'member') return callers.includes('candidate');
+  return caller === 'act' && callers.includes('read');
 }

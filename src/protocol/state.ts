@@ -3,6 +3,7 @@ import { checkResultSchema, findingSchema } from './finding.ts';
 import { hostsJudgementSchema } from './hosts-file.ts';
 import { networkInterfaceSchema } from './interfaces.ts';
 import { inventorySchema } from './inventory.ts';
+import { reachabilitySchema } from './reachability.ts';
 import { nodeTableSchema } from './rs.ts';
 import { addressSchema, familySchema, nameSchema, uidSchema } from './schema.ts';
 import { unitStateSchema } from './unit.ts';
@@ -40,6 +41,8 @@ export const hostStateSchema = v.object({
   unit: v.union([unitStateSchema, unknownSchema]),
   hostsFile: hostsJudgementSchema,
   findings: v.array(findingSchema),
+  /** The hosts that it is linked to, for others to find them. Each speaks for its own address; this is a hint whom to dial. */
+  knows: v.array(v.object({ host: nameSchema, address: addressSchema })),
 });
 export type HostState = v.InferOutput<typeof hostStateSchema>;
 
@@ -51,8 +54,14 @@ export const linkViewSchema = v.variant('status', [
     since: v.number(),
     address: addressSchema,
     roundTripMs: v.optional(v.number()),
+    reachability: reachabilitySchema,
   }),
-  v.object({ status: v.literal('disconnected'), since: v.number(), reason: v.string() }),
+  v.object({
+    status: v.literal('disconnected'),
+    since: v.number(),
+    reason: v.string(),
+    reachability: reachabilitySchema,
+  }),
 ]);
 export type LinkView = v.InferOutput<typeof linkViewSchema>;
 
@@ -91,3 +100,45 @@ export const checkReportSchema = v.object({
   results: v.array(checkResultSchema),
 });
 export type CheckReport = v.InferOutput<typeof checkReportSchema>;
+
+/** What an agent tells a host that is no node yet, and may be about to become one. */
+export const aboutSchema = v.object({
+  internalFamily: v.optional(familySchema),
+  version: v.string(),
+  /** Its wall clock, milliseconds since the epoch. */
+  clock: v.number(),
+  /** Renumberings that are under way, as far as it knows. */
+  openRenumberings: v.array(v.string()),
+});
+export type About = v.InferOutput<typeof aboutSchema>;
+
+/** One host's side of its links. */
+export const linksSchema = v.object({
+  host: nameSchema,
+  links: v.array(
+    v.object({
+      host: nameSchema,
+      linked: v.boolean(),
+      /** Since when it is linked, or not. Wall clock. */
+      since: v.number(),
+      address: v.optional(addressSchema),
+      reachability: reachabilitySchema,
+      roundTripMs: v.optional(v.number()),
+      /** Which part of the last pings brought no echo in time, 0 to 1. */
+      loss: v.optional(v.number()),
+      /** Bytes; what the kernel has found for the link's socket. */
+      pathMtu: v.optional(v.number()),
+    }),
+  ),
+  /** How many peers were turned away since the start of the agent, by code. */
+  refusals: v.record(v.string(), v.number()),
+});
+export type Links = v.InferOutput<typeof linksSchema>;
+
+/** Both sides of every pair, from every agent that answered. */
+export const meshViewSchema = v.object({
+  seenFrom: nameSchema,
+  at: v.number(),
+  hosts: v.array(v.union([linksSchema, v.object({ host: nameSchema, ...unknownSchema.entries })])),
+});
+export type MeshView = v.InferOutput<typeof meshViewSchema>;

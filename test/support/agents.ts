@@ -34,6 +34,6 @@ export async function createAuthority(
   const ca = await issueCa(cluster, { now, days: 10, random: random.id() });
   return async (host, days = 5) => {
     const { certificate, key, identity } = await issueHost(ca, host, { now, days, random: random.id() });
-    return { ca: ca.certificate, certificate, key, identity };
+    return { ca: ca.certificate, certificate, key, identity, deniedSerials: new Set<string>() };
   };
 }

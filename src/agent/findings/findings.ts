@@ -1,11 +1,21 @@
 import type { CheckResult, Finding } from '../../protocol/finding.ts';
+import { addressConflict } from './address-conflict.ts';
 import type { Check, Facts } from './check.ts';
 import { internalAddressBound } from './internal-address-bound.ts';
+import { internalFamilyPresent } from './internal-family.ts';
 import { localhostIpv6 } from './localhost-ipv6.ts';
+import { peerRefused } from './peer-refused.ts';
 import { rsUnitRunning } from './rs-unit-running.ts';
 
 /** Every check, in the order in which people see them. */
-export const checks: readonly Check[] = [internalAddressBound, rsUnitRunning, localhostIpv6];
+export const checks: readonly Check[] = [
+  internalAddressBound,
+  internalFamilyPresent,
+  rsUnitRunning,
+  localhostIpv6,
+  peerRefused,
+  addressConflict,
+];
 
 export function runChecks(facts: Facts): CheckResult[] {
   return checks.map(({ judge, ...about }) => ({ ...about, ...judge(facts) }));

@@ -9,6 +9,8 @@ import type { CloseReason } from '../../protocol/messages.ts';
 export interface Channel {
   /** From the other side's certificate, which the transport has verified. */
   readonly identity: HostIdentity;
+  /** Serial number of that certificate, in upper case hexadecimal. */
+  readonly serial: string;
   /** The other side's address as this socket sees it. */
   readonly address: Address;
   /** Who opened it. */
@@ -25,10 +27,27 @@ export interface Channel {
   terminate(): void;
 }
 
+/** Why a peer is turned away: stable, counted and logged (docs/wire-protocol.md). */
+export type RefusalCode =
+  | 'no_certificate'
+  | 'handshake'
+  | 'unknown_ca'
+  | 'expired'
+  | 'denied'
+  | 'identity'
+  | 'cluster'
+  | 'family'
+  | 'subprotocol'
+  | 'connections'
+  | 'listener'
+  | 'uid'
+  | 'machine'
+  | 'twin'
+  | 'ourselves';
+
 /** A connection that was turned away before it became a channel; for the log and for counting. */
 export interface Refusal {
-  /** Stable: `certificate`, `identity`, `cluster`, `family`, `subprotocol`, `busy`. */
-  code: string;
+  code: RefusalCode;
   reason: string;
   from: string;
 }
@@ -43,11 +62,16 @@ export interface Transport {
     onChannel: (channel: Channel) => void,
     onRefusal: (refusal: Refusal) => void,
   ): Promise<Listener>;
-  /** Connects from `from` where given. Rejects with RlnetError PEER_UNREACHABLE when refused, unreachable or too slow. */
+  /**
+   * Connects from `from` where given. Rejects with RlnetError PEER_UNREACHABLE where nobody answers within 2 s, PEER_REFUSED where the
+   * other side, or this one, will not have the connection.
+   */
   dial(to: { address: Address; port: number }, from: Address | undefined): Promise<Channel>;
 }
 
 export interface Listener {
+  /** Takes up renewed certificates for connections to come; those that are there stay. */
+  renew(): void;
   /** Ends the listening and every channel that came of it. */
   close(): Promise<void>;
 }

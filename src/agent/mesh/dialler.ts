@@ -44,12 +44,16 @@ export class Dialler {
   }
 
   /** The link was lost, or the connection never became one. */
-  failed(reason: string): void {
+  /** @param refused whether trying again soon can change nothing */
+  failed(reason: string, refused = false): void {
     if (this.#status === 'stopped' || this.#status === 'waiting') return;
     const { clock, random, changed } = this.#deps;
     if (this.#status === 'resting') this.since = clock.wall();
     this.#status = 'waiting';
-    this.#timer = clock.after(redialDelayMs(this.#attempt, random.fraction()), () => void this.#dial());
+    this.#timer = clock.after(
+      redialDelayMs(this.#attempt, refused, random.fraction()),
+      () => void this.#dial(),
+    );
     this.#attempt += 1;
     if (this.reason === reason) return;
     this.reason = reason;
@@ -70,7 +74,8 @@ export class Dialler {
       if (this.#status === 'connecting') this.#deps.connected(channel);
       else channel.terminate();
     } catch (thrown) {
-      if (this.#status === 'connecting') this.failed(asRlnetError(thrown).message);
+      const { message, code } = asRlnetError(thrown);
+      if (this.#status === 'connecting') this.failed(message, code === 'PEER_REFUSED');
     }
   }
 }

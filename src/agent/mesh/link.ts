@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { Random } from '../../host/ports/random.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import {
+  type CloseReason,
   commonProtocol,
   decodeMessage,
   encodeMessage,
@@ -15,33 +16,35 @@ import type { HostState } from '../../protocol/state.ts';
 import { answerOf } from '../answer.ts';
 import type { Channel } from './channel.ts';
 
-/** Every link is pinged at this pace. */
-const pingEveryMs = 500;
-/** So many pings without an echo, and the link is given up. */
-const missesAllowed = 4;
 /** A channel on which no hello came by then is closed. */
 const helloTimeoutMs = 5_000;
 /** A peer that lets this much pile up is dropped. */
 const maxQueuedBytes = 1024 * 1024;
 /** Requests of one peer that are being worked on at a time. */
 const maxOpenRequests = 16;
+/** Pings without an echo that are kept to know their echo by; older ones are forgotten. */
+const maxPings = 16;
+/** A peer may send so many messages a second, and save up so many for a burst. A busy one sends about ten. */
+const messagesPerSecond = 100;
+const messagesAtOnce = 400;
 
 export interface LinkHandlers {
   /** The other side's hello was good. From now on the link can be used. */
-  up(hello: Hello): void;
-  state(state: HostState): void;
-  /** Answers a request of the other side; what it rejects with goes back as an error. */
-  request(method: string, params: unknown): Promise<unknown>;
+  up: (hello: Hello) => void;
+  state: (state: HostState) => void;
+  /** Answers a request of the other side; what it rejects with goes back as an error. `signal` aborts when the answer is not wanted any more. */
+  request: (id: string, method: string, params: unknown, signal: AbortSignal) => Promise<unknown>;
   /** Called exactly once. */
-  closed(reason: string): void;
+  closed: (reason: string) => void;
 }
 
-/**
- * A channel with its conversation: hello first, then pings, states and requests.
- *
- * Silence is counted in our own pings, not in time passed: while this process is stalled it sends none, so it counts none, and
- * never takes its own sleep for the other side's.
- */
+interface Waiting {
+  resolve: (result: unknown) => void;
+  reject: (error: Error) => void;
+  timer: Timer;
+}
+
+/** A channel with its conversation: hello first, then pings, states and requests. It judges nobody; the mesh does. */
 export class Link {
   readonly channel: Channel;
   readonly #clock: Clock;
@@ -49,23 +52,35 @@ export class Link {
   readonly #handlers: LinkHandlers;
   /** Pings that were not echoed yet: nonce to the monotonic time of sending. */
   readonly #pings = new Map<string, number>();
-  readonly #waiting = new Map<
-    string,
-    { resolve: (result: unknown) => void; reject: (error: Error) => void; timer: Timer }
-  >();
-  #openRequests = 0;
+  readonly #proofs = new Map<string, () => void>();
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #answering = new Map<string, AbortController>();
+  readonly #helloTimer: Timer;
   #peer: Hello | undefined;
   #closed = false;
-  #timer: Timer;
-  /** Milliseconds that the newest echo took; undefined until there was one. */
+  #allowance = messagesAtOnce;
+  #allowanceAt: number;
+  /** Monotonic time of the newest echo of a ping of ours: the path worked both ways then. */
+  echoedAt: number | undefined;
+  /** Monotonic time at which anything arrived last: the path from there worked then. */
+  heardAt: number;
+  /** Milliseconds that the newest echo took. */
   roundTripMs: number | undefined;
+  /** Whether one of the two sides will not have this link: trying again soon can change nothing. */
+  refused = false;
+  /** What the other side said of itself last on this link. */
+  state: HostState | undefined;
 
   constructor(channel: Channel, hello: Hello, clock: Clock, random: Random, handlers: LinkHandlers) {
     this.channel = channel;
     this.#clock = clock;
     this.#random = random;
     this.#handlers = handlers;
-    this.#timer = clock.after(helloTimeoutMs, () => this.#refuse(`no hello within ${helloTimeoutMs} ms`));
+    this.heardAt = clock.monotonic();
+    this.#allowanceAt = this.heardAt;
+    this.#helloTimer = clock.after(helloTimeoutMs, () =>
+      this.end('refused', `no hello within ${helloTimeoutMs} ms`),
+    );
     channel.start({ text: (text) => this.#receive(text), closed: (reason) => this.#end(reason) });
     this.#send(hello);
   }
@@ -79,90 +94,145 @@ export class Link {
     this.#send({ type: 'state', state });
   }
 
-  /** @throws RlnetError REQUEST_TIMEOUT, PEER_UNREACHABLE when the link ends first, or what the other side answered. */
-  request(method: string, params: unknown, timeoutMs: number): Promise<unknown> {
+  /** Sends a ping; its echo shows in `echoedAt`. Gives back the nonce. */
+  ping(): string {
+    const nonce = this.#random.id();
+    if (this.#pings.size >= maxPings) this.#pings.delete([...this.#pings.keys()][0] ?? '');
+    this.#pings.set(nonce, this.#clock.monotonic());
+    this.#send({ type: 'ping', nonce });
+    return nonce;
+  }
+
+  /** Whether the other side echoes a fresh nonce within `timeoutMs`. */
+  provesAlive(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#closed) {
+        resolve(false);
+        return;
+      }
+      const nonce = this.ping();
+      const timer = this.#clock.after(timeoutMs, () => {
+        this.#proofs.delete(nonce);
+        resolve(false);
+      });
+      this.#proofs.set(nonce, () => {
+        timer.cancel();
+        resolve(!this.#closed);
+      });
+    });
+  }
+
+  /**
+   * @throws RlnetError REQUEST_TIMEOUT, PEER_UNREACHABLE when the link ends first, or what the other side answered. When `signal` aborts it
+   *   rejects with the signal's reason, and the other side is told to stop.
+   */
+  request(method: string, params: unknown, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
-        reject(this.#lost('the link is closed'));
+        reject(this.#lost('it is closed'));
         return;
       }
       const id = this.#random.id();
-      const timer = this.#clock.after(timeoutMs, () => {
-        this.#waiting.delete(id);
-        reject(
+      const giveUp = (error: Error): void => {
+        this.#waiting.get(id)?.timer.cancel();
+        if (this.#waiting.delete(id)) this.#send({ type: 'cancel', id });
+        reject(error);
+      };
+      const timer = this.#clock.after(timeoutMs, () =>
+        giveUp(
           new RlnetError(
             'REQUEST_TIMEOUT',
             `${this.channel.identity.host} did not answer ${method} within ${timeoutMs} ms.`,
             'Try again; if it stays so, see journalctl -u rlnet there.',
           ),
-        );
-      });
+        ),
+      );
       this.#waiting.set(id, { resolve, reject, timer });
+      signal?.addEventListener('abort', () => giveUp(signal.reason as Error), { once: true });
       this.#send({ type: 'request', id, method, params });
     });
   }
 
   /** Ends the link and tells the other side why. */
-  close(code: 'goingAway' | 'duplicate', reason: string): void {
-    this.#send({ type: 'bye', reason });
+  end(code: CloseReason, reason: string): void {
+    if (code === 'refused') this.refused = true;
+    this.#send({ type: 'bye', code, reason });
     this.channel.close(code, reason);
+    this.#end(reason);
+  }
+
+  /** Ends the link without a word, for an other side that does not answer. */
+  drop(reason: string): void {
+    this.channel.terminate();
     this.#end(reason);
   }
 
   #send(message: Message): void {
     if (this.#closed) return;
     if (this.channel.queuedBytes > maxQueuedBytes) {
-      this.channel.terminate();
-      this.#end(`reads too slowly: ${this.channel.queuedBytes} bytes are waiting`);
+      this.drop(`it reads too slowly: ${this.channel.queuedBytes} bytes are waiting`);
       return;
     }
     this.channel.send(encodeMessage(message));
   }
 
-  #refuse(reason: string): void {
-    this.channel.close('refused', reason);
-    this.#end(reason);
-  }
-
   #receive(text: string): void {
     if (this.#closed) return;
+    const now = this.#clock.monotonic();
+    if (!this.#allows(now)) {
+      this.end('refused', `more than ${messagesPerSecond} messages a second`);
+      return;
+    }
     let message: Message | undefined;
     try {
       message = decodeMessage(text);
     } catch (thrown) {
       if (!(thrown instanceof RlnetError)) throw thrown;
-      this.channel.close('badMessage', thrown.message);
-      this.#end(thrown.message);
+      this.end('badMessage', thrown.message);
       return;
     }
+    this.heardAt = now;
     if (message === undefined) return;
-    if (this.#peer === undefined) {
-      if (message.type === 'hello') this.#greet(message);
-      else this.#refuse(`a ${message.type} came before hello`);
-      return;
-    }
+    if (this.#peer !== undefined) this.#handle(message, now);
+    else if (message.type === 'hello') this.#greet(message);
+    // The other side may end it before its hello, and says why.
+    else if (message.type === 'bye') this.#handle(message, now);
+    else this.end('refused', `a ${message.type} came before hello`);
+  }
+
+  /** Takes one message from the allowance that time fills. */
+  #allows(now: number): boolean {
+    const earned = ((now - this.#allowanceAt) / 1000) * messagesPerSecond;
+    this.#allowance = Math.min(messagesAtOnce, this.#allowance + earned) - 1;
+    this.#allowanceAt = now;
+    return this.#allowance >= 0;
+  }
+
+  #handle(message: Message, now: number): void {
     switch (message.type) {
       case 'hello':
-        this.#refuse('a second hello');
+        this.end('refused', 'a second hello');
         return;
       case 'ping':
         this.#send({ type: 'pong', nonce: message.nonce });
         return;
-      case 'pong': {
-        const sent = this.#pings.get(message.nonce);
-        if (sent === undefined) return;
-        this.roundTripMs = this.#clock.monotonic() - sent;
-        // An echo of a later ping proves the path for the earlier ones too.
-        this.#pings.clear();
+      case 'pong':
+        this.#echoed(message.nonce, now);
         return;
-      }
       case 'state':
         // A host speaks for itself and for nobody else.
-        if (message.state.host === this.channel.identity.host) this.#handlers.state(message.state);
-        else this.#refuse(`a state of ${message.state.host} came from ${this.channel.identity.host}`);
+        if (message.state.host !== this.channel.identity.host) {
+          this.end('refused', `a state of ${message.state.host} came from ${this.channel.identity.host}`);
+          return;
+        }
+        this.state = message.state;
+        this.#handlers.state(message.state);
         return;
       case 'request':
         void this.#answer(message);
+        return;
+      case 'cancel':
+        this.#answering.get(message.id)?.abort(new Error('the other side does not want the answer any more'));
         return;
       case 'response': {
         const waiting = this.#waiting.get(message.id);
@@ -175,70 +245,77 @@ export class Link {
       case 'event':
         return;
       case 'bye':
+        if (message.code === 'refused') this.refused = true;
         this.channel.close('goingAway', message.reason);
         this.#end(message.reason);
         return;
     }
   }
 
+  #echoed(nonce: string, now: number): void {
+    const sentAt = this.#pings.get(nonce);
+    // Not a nonce of ours: it proves nothing.
+    if (sentAt === undefined) return;
+    this.#pings.delete(nonce);
+    this.echoedAt = now;
+    this.roundTripMs = now - sentAt;
+    this.#proofs.get(nonce)?.();
+    this.#proofs.delete(nonce);
+  }
+
   #greet(hello: Hello): void {
     const { identity } = this.channel;
     if (hello.host !== identity.host || hello.cluster !== identity.cluster) {
-      this.#refuse(
-        `its hello says ${hello.cluster}/${hello.host}, its certificate ${identity.cluster}/${identity.host}`,
-      );
+      const said = `${hello.cluster}/${hello.host}`;
+      this.end('refused', `its hello says ${said}, its certificate ${identity.cluster}/${identity.host}`);
       return;
     }
     if (commonProtocol(hello.protocol) === undefined) {
-      this.#refuse(
-        `it speaks protocol ${hello.protocol.min} to ${hello.protocol.max}, we ${protocolRange.min} to ${protocolRange.max}`,
+      const { min, max } = hello.protocol;
+      this.end(
+        'refused',
+        `it speaks protocol ${min} to ${max}, we ${protocolRange.min} to ${protocolRange.max}`,
       );
       return;
     }
     this.#peer = hello;
-    this.#timer.cancel();
-    this.#ping();
+    this.#helloTimer.cancel();
     this.#handlers.up(hello);
   }
 
-  #ping(): void {
-    if (this.#closed) return;
-    if (this.#pings.size >= missesAllowed) {
-      this.channel.terminate();
-      this.#end(`no echo of ${this.#pings.size} pings`);
+  async #answer({ id, method, params }: Extract<Message, { type: 'request' }>): Promise<void> {
+    if (this.#answering.has(id)) {
+      this.end('refused', 'two requests with one id are open');
       return;
     }
-    const nonce = this.#random.id();
-    this.#pings.set(nonce, this.#clock.monotonic());
-    this.#send({ type: 'ping', nonce });
-    this.#timer = this.#clock.after(pingEveryMs, () => this.#ping());
-  }
-
-  async #answer({ id, method, params }: Extract<Message, { type: 'request' }>): Promise<void> {
-    if (this.#openRequests >= maxOpenRequests) {
+    if (this.#answering.size >= maxOpenRequests) {
       const busy = new RlnetError(
         'PEER_UNREACHABLE',
-        `${maxOpenRequests} requests are open already.`,
+        `${maxOpenRequests} requests of this peer are open already.`,
         'Try again later.',
       );
       this.#send(responseTo(id, { error: busy.report() }));
       return;
     }
-    this.#openRequests += 1;
+    const controller = new AbortController();
+    this.#answering.set(id, controller);
     const outcome = await answerOf(async () => {
-      const result = await this.#handlers.request(method, params);
+      const result = await this.#handlers.request(id, method, params, controller.signal);
       // Here, so that an answer too long for the wire becomes an error that the other side gets.
       encodeMessage(responseTo(id, { result }));
       return result;
     });
-    this.#openRequests -= 1;
-    this.#send(responseTo(id, outcome));
+    this.#answering.delete(id);
+    if (!controller.signal.aborted) this.#send(responseTo(id, outcome));
   }
 
   #end(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#timer.cancel();
+    this.#helloTimer.cancel();
+    for (const prove of this.#proofs.values()) prove();
+    for (const controller of this.#answering.values())
+      controller.abort(new Error(`the link ended: ${reason}`));
     for (const { reject, timer } of this.#waiting.values()) {
       timer.cancel();
       reject(this.#lost(reason));
@@ -251,7 +328,7 @@ export class Link {
     return new RlnetError(
       'PEER_UNREACHABLE',
       `The link to ${this.channel.identity.host} ended: ${reason}.`,
-      'See rlnet status.',
+      'See rlnet mesh.',
     );
   }
 }

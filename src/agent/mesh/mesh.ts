@@ -3,15 +3,38 @@ import type { Random } from '../../host/ports/random.ts';
 import type { Address } from '../../protocol/address.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import type { Hello } from '../../protocol/messages.ts';
-import type { HostState, LinkView } from '../../protocol/state.ts';
+import type { RsNode } from '../../protocol/rs.ts';
+import type { HostState } from '../../protocol/state.ts';
 import type { Log } from '../log.ts';
-import type { Channel, Listener, Transport } from './channel.ts';
+import { resolveMeeting, type Standing, standingOf } from './admission.ts';
+import type { Channel, Listener, Refusal, RefusalCode, Transport } from './channel.ts';
 import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
-import { chooseLink, dialTargets } from './rules.ts';
+import { Peer, type PeerView } from './peer.ts';
+import { freshEchoMs, missesToAsk, pingEveryMs } from './reachability.ts';
+import { dialTargets } from './rules.ts';
 
 /** A failed attempt to listen is repeated at this pace; an address that appears is noticed at once besides. */
 const relistenMs = 1_000;
+/** An older link has this long to prove that it lives when a newer one comes from the same host. */
+const proofMs = 1_000;
+/** A tick that is this late means that this process was stalled: it counts no misses then. */
+const lateMs = pingEveryMs / 2;
+/** So many peers are asked whether they reach one that is silent here, and have this long to answer. */
+const witnessCount = 2;
+const witnessMs = 1_000;
+/** A host whose certificate was seen on two living machines is let in no sooner than this. */
+const twinPauseMs = 30_000;
+/** The same refusal of the same address is logged this often. */
+const refusalLogMs = 60_000;
+/** Answers that are kept so that a request that comes twice is carried out once. */
+const maxAnswers = 256;
+
+/** What a host was found to be before: kept in the agent's memory, so that it holds across restarts. */
+export interface Pin {
+  machineId?: string | undefined;
+  nodeUid?: number | undefined;
+}
 
 export interface MeshDependencies {
   transport: Transport;
@@ -23,38 +46,57 @@ export interface MeshDependencies {
   hello: () => Hello;
   /** This agent's newest state; sent on each new link and by `publish`. */
   state: () => HostState;
+  /** RS's node table as this host has it; undefined while it is not known. */
+  nodes: () => readonly RsNode[] | undefined;
+  pin: (host: string) => Pin | undefined;
   /** Answers a request of the agent of `host`. */
-  request: (host: string, method: string, params: unknown) => Promise<unknown>;
-  /** A link came or went, or a peer's state is new. */
+  request: (
+    host: string,
+    standing: Standing,
+    method: string,
+    params: unknown,
+    signal: AbortSignal,
+  ) => Promise<unknown>;
+  /** There is something new to read: a link, a peer's state, a verdict, a trouble. */
   changed: () => void;
 }
 
-interface Peer {
-  link: Link | undefined;
-  /** When the link came, or went. Wall clock. */
-  since: number;
-  reason: string;
-  state: HostState | undefined;
+/** Something about another host that a person has to look at. */
+export interface Trouble {
+  code: RefusalCode;
+  host: string;
+  text: string;
 }
 
 /**
- * The links to the other agents of the cluster: listens, dials, keeps one link a host. Told by `reconcile` where to listen and whom to
- * dial, each time that may have changed; says by `changed` that there is something new to read from it.
+ * The links to the other agents of the cluster: listens, dials, keeps one link a host, pings, and judges who can be reached. Told by
+ * `reconcile` where to listen and whom to dial, each time that may have changed; says by `changed` that there is something new to read.
  */
 export class Mesh {
   readonly #deps: MeshDependencies;
   readonly #peers = new Map<string, Peer>();
   readonly #diallers = new Map<Address, Dialler>();
   readonly #greeting = new Set<Link>();
+  readonly #troubles = new Map<string, Trouble>();
+  readonly #refusals = new Map<RefusalCode, number>();
+  readonly #refusalsLogged = new Map<string, number>();
+  /** Requests of peers by host and id, the oldest first. */
+  readonly #answers = new Map<string, Promise<unknown>>();
+  /** Hosts with a twin, and until when (monotonic) none of the two is let in. */
+  readonly #twins = new Map<string, number>();
   #own: Address | undefined;
   #wanted: Address | undefined;
   #listening: { address: Address; listener: Listener } | undefined;
   #relisten: Promise<void> = Promise.resolve();
   #relistenTimer: Timer | undefined;
+  #tickTimer: Timer;
+  #tickDue: number;
   #closed = false;
 
   constructor(deps: MeshDependencies) {
     this.#deps = deps;
+    this.#tickDue = deps.clock.monotonic() + pingEveryMs;
+    this.#tickTimer = deps.clock.after(pingEveryMs, () => this.#tick());
   }
 
   /**
@@ -79,17 +121,25 @@ export class Mesh {
     for (const address of targets) {
       if (!this.#diallers.has(address)) this.#diallers.set(address, this.#dialler(address));
     }
+    for (const { link } of this.#peers.values()) if (link !== undefined) this.#checkClaim(link);
   }
 
   /** Makes a host known before there was a link, such as one remembered from an earlier run. */
   remember(host: string): void {
-    if (this.#peers.has(host)) return;
-    this.#peers.set(host, {
-      link: undefined,
-      since: this.#deps.clock.wall(),
-      reason: 'no link since start',
-      state: undefined,
-    });
+    if (!this.#peers.has(host)) this.#peers.set(host, new Peer(host, this.#deps.clock));
+  }
+
+  /** Forgets a host that has left the cluster for good. A host that is linked comes back at once, and is not forgotten. */
+  forget(host: string): boolean {
+    if (this.#peers.get(host)?.link !== undefined) return false;
+    this.unpin(host);
+    return this.#peers.delete(host);
+  }
+
+  /** What was held against a host is forgotten: it may come from another machine now. */
+  unpin(host: string): void {
+    this.#twins.delete(host);
+    this.#troubles.delete(host);
   }
 
   /** Sends this agent's newest state on every link. */
@@ -98,20 +148,17 @@ export class Mesh {
     for (const { link } of this.#peers.values()) link?.sendState(state);
   }
 
-  peers(): { host: string; link: LinkView; state: HostState | undefined; address: Address | undefined }[] {
-    return [...this.#peers].map(([host, { link, since, reason, state }]) => {
-      const address = link?.peer?.internalAddress ?? link?.channel.address;
-      const view: LinkView =
-        link === undefined
-          ? { status: 'disconnected', since, reason }
-          : {
-              status: 'connected',
-              since,
-              address: link.channel.address,
-              ...(link.roundTripMs === undefined ? {} : { roundTripMs: link.roundTripMs }),
-            };
-      return { host, link: view, state, address };
-    });
+  /** Takes up renewed certificates. Links stay, but for those whose certificate is denied now. */
+  renew(denied: ReadonlySet<string>): void {
+    this.#listening?.listener.renew();
+    for (const link of [...this.#greeting, ...this.#links()]) {
+      if (denied.has(link.channel.serial))
+        this.#refuse(link, 'denied', 'its certificate is on the deny-list');
+    }
+  }
+
+  peers(): PeerView[] {
+    return [...this.#peers.values()].map((peer) => peer.view());
   }
 
   /** Addresses that are dialled and not linked. */
@@ -121,8 +168,29 @@ export class Mesh {
       .map(([address, { since, reason }]) => ({ address, since, reason }));
   }
 
-  /** @throws RlnetError PEER_UNKNOWN, PEER_UNREACHABLE, REQUEST_TIMEOUT, or what the other side answered. */
-  async request(host: string, method: string, params: unknown, timeoutMs: number): Promise<unknown> {
+  troubles(): readonly Trouble[] {
+    return [...this.#troubles.values()];
+  }
+
+  /** How many were turned away since the start, by code. */
+  refusals(): Record<string, number> {
+    return Object.fromEntries(this.#refusals);
+  }
+
+  /** Milliseconds since the newest echo of a host; undefined where there is none. For a peer that asks for a witness. */
+  echoAgeMs(host: string): number | undefined {
+    const echoedAt = this.#peers.get(host)?.link?.echoedAt;
+    return echoedAt === undefined ? undefined : this.#deps.clock.monotonic() - echoedAt;
+  }
+
+  /** @throws RlnetError PEER_UNKNOWN, PEER_UNREACHABLE, REQUEST_TIMEOUT, or what the other side answered; the signal's reason when it aborts. */
+  async request(
+    host: string,
+    method: string,
+    params: unknown,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
     const peer = this.#peers.get(host);
     if (peer === undefined) {
       throw new RlnetError(
@@ -134,24 +202,30 @@ export class Mesh {
     if (peer.link === undefined) {
       throw new RlnetError(
         'PEER_UNREACHABLE',
-        `There is no link to ${host}: ${peer.reason}.`,
+        `There is no link to ${host}: ${peer.noLink}.`,
         'See journalctl -u rlnet on both hosts.',
       );
     }
-    return await peer.link.request(method, params, timeoutMs);
+    return await peer.link.request(method, params, timeoutMs, signal);
   }
 
   async close(reason: string): Promise<void> {
     this.#closed = true;
     this.#relistenTimer?.cancel();
+    this.#tickTimer.cancel();
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
-    for (const link of this.#greeting) link.close('goingAway', reason);
-    for (const { link } of this.#peers.values()) link?.close('goingAway', reason);
+    for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
     this.#wanted = undefined;
     this.#listenAsWanted();
     await this.#relisten;
   }
+
+  #links(): Link[] {
+    return [...this.#peers.values()].flatMap(({ link }) => link ?? []);
+  }
+
+  // Listening.
 
   /** One at a time and always towards what is wanted last, however often that changed meanwhile. */
   #listenAsWanted(): void {
@@ -167,8 +241,7 @@ export class Mesh {
         const listener = await transport.listen(
           { address: wanted, port },
           (channel) => this.#meet(channel),
-          (refusal) =>
-            log.warn({ refusal: refusal.code, from: refusal.from }, `refused a peer: ${refusal.reason}`),
+          (refusal) => this.#note(refusal),
         );
         this.#listening = { address: wanted, listener };
         log.info({ address: wanted, port }, 'listening for peers');
@@ -178,6 +251,19 @@ export class Mesh {
       }
     });
   }
+
+  /** Counts a refusal, and logs it unless that was done a moment ago: a flood must not become a flood of lines. */
+  #note({ code, reason, from }: Refusal): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1);
+    const now = this.#deps.clock.monotonic();
+    const loggedAt = this.#refusalsLogged.get(`${code} ${from}`);
+    if (loggedAt !== undefined && now - loggedAt < refusalLogMs) return;
+    if (this.#refusalsLogged.size >= maxAnswers) this.#refusalsLogged.clear();
+    this.#refusalsLogged.set(`${code} ${from}`, now);
+    this.#deps.log.warn({ refusal: code, from }, `refused a peer: ${reason}`);
+  }
+
+  // Dialling.
 
   #dialler(address: Address): Dialler {
     const { transport, clock, random, port, changed } = this.#deps;
@@ -193,79 +279,210 @@ export class Mesh {
   }
 
   #isLinked(address: Address): boolean {
-    return [...this.#peers.values()].some(({ link }) => link !== undefined && reaches(link, address));
+    return this.#links().some((link) => reaches(link, address));
   }
 
   #diallersOf(link: Link): Dialler[] {
-    return [...this.#diallers].filter(([address]) => reaches(link, address)).map(([, dialler]) => dialler);
+    return [...this.#diallers.values()].filter(({ address }) => reaches(link, address));
   }
+
+  // Meeting: from a channel to the one link of a host.
 
   /** @param dialler the one that opened the channel, if we did: told when no link comes of it */
   #meet(channel: Channel, dialler?: Dialler): void {
-    const { hello, clock, random, log, request, changed } = this.#deps;
+    const { clock, random, changed } = this.#deps;
     const { host } = channel.identity;
-    const link: Link = new Link(channel, hello(), clock, random, {
-      up: (theirs) => {
-        this.#greeting.delete(link);
-        this.#adopt(link, theirs);
-      },
-      state: (state) => {
-        const peer = this.#peers.get(host);
-        if (peer?.link !== link) return;
-        peer.state = state;
+    const link: Link = new Link(channel, this.#deps.hello(), clock, random, {
+      up: () => void this.#admit(link),
+      state: () => {
+        if (this.#peers.get(host)?.link !== link) return;
+        this.#checkClaim(link);
         changed();
       },
-      request: (method, params) => request(host, method, params),
+      request: (id, method, params, signal) => this.#answer(host, id, method, params, signal),
       closed: (reason) => {
         this.#greeting.delete(link);
         const peer = this.#peers.get(host);
-        if (peer?.link === link) {
-          log.info({ peer: host }, `link lost: ${reason}`);
-          const lost = this.#diallersOf(link);
-          Object.assign(peer, { link: undefined, since: clock.wall(), reason });
-          for (const other of lost) other.failed(reason);
-          changed();
-        } else if (dialler !== undefined && !this.#isLinked(dialler.address)) {
-          dialler.failed(reason);
-        }
+        if (peer?.link === link) this.#lost(peer, link, reason);
+        else if (dialler !== undefined && !this.#isLinked(dialler.address))
+          dialler.failed(reason, link.refused);
       },
     });
     this.#greeting.add(link);
   }
 
-  #adopt(link: Link, hello: Hello): void {
-    const { log, clock, state, changed } = this.#deps;
-    const { host } = hello;
-    if (host === this.#deps.hello().host) {
-      link.close('duplicate', 'another host has the certificate of this one');
-      log.error({ peer: host, machine: hello.machineId }, 'another host has our certificate');
+  async #admit(link: Link): Promise<void> {
+    const fresh = link.peer;
+    if (fresh === undefined) return;
+    const { clock, pin } = this.#deps;
+    const { host } = fresh;
+    const own = this.#deps.hello();
+    // The other side gets our state in any case; whether we take it into account is decided below.
+    link.sendState(this.#deps.state());
+    if (host === own.host) {
+      this.#refuse(link, 'ourselves', 'it shows the certificate of this very host');
       return;
     }
-    const peer = this.#peers.get(host) ?? { link: undefined, since: 0, reason: '', state: undefined };
-    const old = peer.link;
-    if (old?.peer !== undefined) {
-      const verdict = chooseLink(
-        this.#deps.hello().host,
-        { hello: old.peer, opener: old.channel.opener },
-        { hello, opener: link.channel.opener },
+    if (
+      own.internalFamily !== undefined &&
+      fresh.internalFamily !== undefined &&
+      fresh.internalFamily !== own.internalFamily
+    ) {
+      this.#refuse(
+        link,
+        'family',
+        `its internal family is ${fresh.internalFamily}, ours is ${own.internalFamily}`,
       );
-      if (verdict === 'twin')
-        log.error({ peer: host, machine: hello.machineId }, 'two machines have the same certificate');
-      if (verdict !== 'fresh') {
-        link.close(
-          'duplicate',
-          verdict === 'twin' ? 'another machine has this certificate' : 'there is a link already',
-        );
-        return;
+      return;
+    }
+    const machineId = pin(host)?.machineId;
+    if (machineId !== undefined && machineId !== fresh.machineId) {
+      this.#refuse(
+        link,
+        'machine',
+        `${host} was machine ${machineId} before and is ${fresh.machineId} now; if it was reinstalled: rlnet tls unpin ${host}`,
+      );
+      return;
+    }
+    if ((this.#twins.get(host) ?? 0) > clock.monotonic()) {
+      this.#refuse(link, 'twin', 'two machines have this certificate');
+      return;
+    }
+    if (!this.#checkClaim(link)) return;
+    const old = this.#peers.get(host)?.link;
+    if (old?.peer !== undefined) {
+      const echoed = await old.provesAlive(proofMs);
+      // Either may have ended while we waited for the proof.
+      if (!this.#greeting.has(link)) return;
+      const lower = own.host < host ? 'us' : 'them';
+      switch (resolveMeeting(old.peer, fresh, echoed, link.channel.opener === lower)) {
+        case 'keep old':
+          link.end('duplicate', 'there is a link already');
+          return;
+        case 'twin':
+          this.#twins.set(host, clock.monotonic() + twinPauseMs);
+          this.#refuse(
+            link,
+            'twin',
+            `machines ${old.peer.machineId} (boot ${old.peer.bootId}) and ${fresh.machineId} (boot ${fresh.bootId}) have this certificate`,
+          );
+          old.end('refused', 'two machines have this certificate');
+          return;
+        case 'take fresh':
+          break;
       }
     }
-    Object.assign(peer, { link, since: clock.wall(), reason: '' });
+    this.#adopt(link, host);
+  }
+
+  #adopt(link: Link, host: string): void {
+    const { log, clock, changed } = this.#deps;
+    const peer = this.#peers.get(host) ?? new Peer(host, clock);
+    const old = peer.link;
+    this.#greeting.delete(link);
     this.#peers.set(host, peer);
+    peer.linked(link);
     for (const dialler of this.#diallersOf(link)) dialler.linked();
-    old?.close('duplicate', 'a newer link took its place');
-    log.info({ peer: host, address: link.channel.address, version: hello.version }, 'link up');
-    link.sendState(state());
+    old?.end('duplicate', 'a newer link took its place');
+    log.info({ peer: host, address: link.channel.address, version: link.peer?.version }, 'link up');
     changed();
+  }
+
+  #lost(peer: Peer, link: Link, reason: string): void {
+    const { log, changed } = this.#deps;
+    log.info({ peer: peer.host }, `link lost: ${reason}`);
+    const diallers = this.#diallersOf(link);
+    peer.unlinked(reason);
+    for (const dialler of diallers) dialler.failed(reason, link.refused);
+    changed();
+  }
+
+  /** Ends a link that must not be, tells the other side why, and keeps it as a trouble for people to see. */
+  #refuse(link: Link, code: RefusalCode, reason: string): void {
+    const { host } = link.channel.identity;
+    this.#note({ code, reason, from: link.channel.address });
+    this.#troubles.set(host, { code, host, text: reason });
+    link.end('refused', `${code}: ${reason}`);
+    this.#deps.changed();
+  }
+
+  // Standing: who may ask for what.
+
+  #standing(host: string): Standing {
+    const link = this.#peers.get(host)?.link;
+    const standing = link === undefined ? 'candidate' : this.#judgeClaim(link);
+    return typeof standing === 'string' ? standing : 'candidate';
+  }
+
+  #judgeClaim({ peer, state, channel }: Link): ReturnType<typeof standingOf> {
+    const nodeUid = state?.nodeUid ?? peer?.nodeUid;
+    const pinned = this.#deps.pin(channel.identity.host)?.nodeUid;
+    return standingOf({ nodeUid, address: channel.address }, this.#deps.nodes(), pinned);
+  }
+
+  /** @returns whether the link may stay */
+  #checkClaim(link: Link): boolean {
+    const standing = this.#judgeClaim(link);
+    const peer = this.#peers.get(link.channel.identity.host);
+    if (standing === 'member' && peer !== undefined) {
+      peer.provenUid = link.state?.nodeUid ?? link.peer?.nodeUid;
+      this.#troubles.delete(peer.host);
+    }
+    if (typeof standing === 'string') return true;
+    this.#refuse(link, 'uid', standing.falseClaim);
+    return false;
+  }
+
+  /** A request that comes twice under one id is carried out once, and answered twice alike. */
+  #answer(host: string, id: string, method: string, params: unknown, signal: AbortSignal): Promise<unknown> {
+    const key = `${host} ${id}`;
+    const earlier = this.#answers.get(key);
+    if (earlier !== undefined) return earlier;
+    const answer = this.#deps.request(host, this.#standing(host), method, params, signal);
+    if (this.#answers.size >= maxAnswers) this.#answers.delete([...this.#answers.keys()][0] ?? '');
+    this.#answers.set(key, answer);
+    return answer;
+  }
+
+  // Detection.
+
+  #tick(): void {
+    const { clock } = this.#deps;
+    const now = clock.monotonic();
+    const late = now - this.#tickDue > lateMs;
+    let news = false;
+    for (const peer of this.#peers.values()) {
+      if (peer.count(late) === missesToAsk) void this.#askWitnesses(peer);
+      if (peer.judge()) news = true;
+      if (peer.isSilent) peer.link?.drop(`no echo of ${peer.misses} pings`);
+      else peer.ping();
+    }
+    this.#tickDue = now + pingEveryMs;
+    this.#tickTimer = clock.after(pingEveryMs, () => this.#tick());
+    if (news) this.#deps.changed();
+  }
+
+  async #askWitnesses(silent: Peer): Promise<void> {
+    const { random } = this.#deps;
+    const others = [...this.#peers.values()].filter(
+      (peer) => peer !== silent && peer.link !== undefined && peer.reachability.status === 'reachable',
+    );
+    const chosen = Array.from({ length: Math.min(witnessCount, others.length) }, () =>
+      others.splice(Math.floor(random.fraction() * others.length), 1),
+    ).flat();
+    const round = silent.round;
+    await Promise.all(
+      chosen.map(async ({ host, link }) => {
+        try {
+          const answer = await link?.request('reaches', { host: silent.host }, witnessMs);
+          const age = (answer as { echoAgeMs?: number } | undefined)?.echoAgeMs;
+          silent.testify(round, host, typeof age === 'number' && age <= freshEchoMs);
+        } catch (thrown) {
+          // A witness that does not answer says nothing; anything else is a defect.
+          if (!(thrown instanceof RlnetError)) throw thrown;
+        }
+      }),
+    );
   }
 }
 

@@ -1,71 +1,83 @@
-import { createServer } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
-import { type Address, familyOf, hostPort, parseSocketAddress } from '../../protocol/address.ts';
-import { RlnetError } from '../../protocol/errors.ts';
+import { type Address, type Family, familyOf, hostPort, parseSocketAddress } from '../../protocol/address.ts';
+import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type HostIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
 import { closeCodes, maxMessageBytes, subprotocol } from '../../protocol/messages.ts';
-import type { Channel, Refusal, Transport } from './channel.ts';
+import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
 
 /** PEM texts, and who they say we are. */
 export interface TlsMaterial {
+  /** One certificate or, while a CA is being replaced, several, one after the other. */
   ca: string;
   certificate: string;
   key: string;
   identity: HostIdentity;
+  /** Serial numbers of certificates that are not to be trusted any more, in upper case hexadecimal. */
+  deniedSerials: ReadonlySet<string>;
 }
 
-/** A TLS or WebSocket handshake that takes longer is ended, on both sides. */
+/** A TLS or WebSocket handshake that takes longer is ended, by the listening side. */
 const handshakeTimeoutMs = 5_000;
-/** Sockets at a time, with and without a finished handshake. A cluster has tens of nodes, each with one link and a few retries. */
-const maxConnections = 256;
+/** A dial that takes longer has failed: the next one is not held up by it. */
+const dialTimeoutMs = 2_000;
+/** Of both sides. One that does not answer a close is cut off after `closeTimeout` milliseconds. */
+const websocketLimits = { perMessageDeflate: false, maxPayload: maxMessageBytes, closeTimeout: 1_000 };
+/** Sockets at a time, with and without a finished handshake: a cluster has tens of nodes. */
+const maxConnections = 512;
+/** Sockets at a time from one address, so that one host cannot take them all: a link, and a few that are replacing it. */
+const maxConnectionsEach = 16;
 
-/** WebSocket over TLS 1.3 with certificates on both sides. */
-export function createTransport(tls: TlsMaterial): Transport {
-  const secure = {
-    ca: tls.ca,
-    cert: tls.certificate,
-    key: tls.key,
-    minVersion: 'TLSv1.3',
-    rejectUnauthorized: true,
-  } as const;
-
+/**
+ * WebSocket over TLS 1.3 with certificates on both sides.
+ * @param material the certificates as they are now; asked again for each dial, and on `renew`
+ */
+export function createTransport(material: () => TlsMaterial): Transport {
   return {
     listen: (at, onChannel, onRefusal) =>
       new Promise((resolve, reject) => {
-        const server = createServer({ ...secure, requestCert: true, handshakeTimeout: handshakeTimeoutMs });
+        const server = createServer({
+          ...secureOptions(material()),
+          requestCert: true,
+          handshakeTimeout: handshakeTimeoutMs,
+        });
         server.maxConnections = maxConnections;
         server.headersTimeout = handshakeTimeoutMs;
         const upgrader = new WebSocketServer({
           noServer: true,
-          perMessageDeflate: false,
-          maxPayload: maxMessageBytes,
+          ...websocketLimits,
           handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
         });
+        limitEach(server, onRefusal);
         server.on('tlsClientError', (error, socket) => {
-          onRefusal({ code: 'certificate', reason: error.message, from: socket.remoteAddress ?? 'unknown' });
+          // A certificate that Node itself turned away is told by the socket; the error says only that it was closed.
+          const why: unknown = socket.authorizationError;
+          const reason = typeof why === 'string' ? why : (errnoOf(error) ?? error.message);
+          onRefusal({ code: refusalOf(reason), reason, from: socket.remoteAddress ?? 'unknown' });
         });
         server.on('request', (_request, response) => {
           response.writeHead(426, { connection: 'close' }).end();
         });
         server.on('upgrade', (request, socket, head) => {
           socket.on('error', () => socket.destroy());
-          const verdict = admit(request.socket as TLSSocket, familyOf(at.address), tls.identity);
-          const offered = request.headers['sec-websocket-protocol'] ?? '';
-          if ('refusal' in verdict || !offered.split(/,\s*/).includes(subprotocol)) {
-            const refusal =
-              'refusal' in verdict
-                ? verdict.refusal
-                : { code: 'subprotocol', reason: `offers ${JSON.stringify(offered)}`, from: verdict.address };
-            onRefusal(refusal);
+          const verdict = admit(
+            request.socket as TLSSocket,
+            request.headers,
+            familyOf(at.address),
+            material(),
+          );
+          if ('refusal' in verdict) {
+            onRefusal(verdict.refusal);
             // The reason goes to the other side too: its operator has to know what to mend.
-            socket.end(
-              `HTTP/1.1 403 Forbidden\r\nconnection: close\r\nx-rlnet-refusal: ${refusal.code}\r\n\r\n`,
-            );
+            const header = `x-rlnet-refusal: ${verdict.refusal.code}`;
+            socket.end(`HTTP/1.1 403 Forbidden\r\nconnection: close\r\n${header}\r\n\r\n`);
             return;
           }
           upgrader.handleUpgrade(request, socket, head, (websocket) => {
-            onChannel(channelOver(websocket, verdict.identity, verdict.address, 'them'));
+            onChannel(channelOver(websocket, verdict.party, verdict.address, 'them'));
           });
         });
         server.once('error', reject);
@@ -75,6 +87,7 @@ export function createTransport(tls: TlsMaterial): Transport {
             onRefusal({ code: 'listener', reason: error.message, from: at.address }),
           );
           resolve({
+            renew: () => server.setSecureContext(secureOptions(material())),
             close: async () => {
               for (const client of upgrader.clients) client.terminate();
               server.closeAllConnections();
@@ -86,85 +99,138 @@ export function createTransport(tls: TlsMaterial): Transport {
 
     dial: (to, from) =>
       new Promise((resolve, reject) => {
-        const unreachable = (reason: string, cause?: unknown): void =>
-          reject(
-            new RlnetError(
-              'PEER_UNREACHABLE',
-              `${hostPort(to.address, to.port)}: ${reason}.`,
-              'See whether rlnet runs there and TCP port 9470 is open between the hosts.',
-              { cause },
-            ),
-          );
+        const fail = (code: 'PEER_UNREACHABLE' | 'PEER_REFUSED', reason: string, cause?: unknown): void => {
+          const place = hostPort(to.address, to.port);
+          const remedy =
+            code === 'PEER_REFUSED'
+              ? 'Compare rlnet tls show on both hosts, and see the log of the other one.'
+              : `See whether rlnet runs there and TCP port ${to.port} is open between the hosts.`;
+          reject(new RlnetError(code, `${place}: ${reason}.`, remedy, { cause }));
+        };
+        let party: Party | undefined;
         const websocket = new WebSocket(`wss://${hostPort(to.address, to.port)}/`, subprotocol, {
-          ...secure,
-          perMessageDeflate: false,
-          maxPayload: maxMessageBytes,
-          handshakeTimeout: handshakeTimeoutMs,
+          ...secureOptions(material()),
+          ...websocketLimits,
+          handshakeTimeout: dialTimeoutMs,
           ...(from === undefined ? {} : { localAddress: from }),
           // Identity is the URI in the certificate. Node would compare with the address, which changes by design. The types of ws
           // say boolean; Node's tls wants an error or undefined (tls.checkServerIdentity), and ws hands it through.
-          checkServerIdentity: ((_name: string, certificate: PeerCertificate) =>
-            identityError(certificate, tls.identity)) as unknown as () => boolean,
-        });
-        let socket: TLSSocket | undefined;
-        websocket.on('upgrade', (response) => {
-          socket = response.socket as TLSSocket;
+          checkServerIdentity: ((_name: string, certificate: PeerCertificate) => {
+            const verdict = partyOf(certificate, material());
+            if ('refusal' in verdict) return new Error(verdict.reason);
+            party = verdict;
+            return undefined;
+          }) as unknown as () => boolean,
         });
         websocket.once('unexpected-response', (_request, response) => {
           const refusal = response.headers['x-rlnet-refusal'];
           websocket.terminate();
-          unreachable(
-            refusal === undefined ? `answered HTTP ${response.statusCode}` : `refused us: ${String(refusal)}`,
-          );
+          if (refusal === undefined) fail('PEER_REFUSED', `it answered HTTP ${response.statusCode}`);
+          else fail('PEER_REFUSED', `it refused us: ${String(refusal)}`);
         });
-        websocket.on('error', (error) => unreachable(error.message, error));
+        websocket.on('error', (error) => {
+          const refused = party === undefined && isCertificateError(error);
+          fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', error.message, error);
+        });
         websocket.once('open', () => {
-          const identity = socket && identityFromSubjectAltName(socket.getPeerCertificate().subjectaltname);
-          if (identity === undefined) {
-            websocket.terminate();
-            unreachable('its certificate names no rlnet host');
-            return;
-          }
-          resolve(channelOver(websocket, identity, to.address, 'us'));
+          if (party !== undefined) resolve(channelOver(websocket, party, to.address, 'us'));
         });
       }),
   };
 }
 
-function identityError(certificate: PeerCertificate, own: HostIdentity): Error | undefined {
+function secureOptions({ ca, certificate, key }: TlsMaterial) {
+  return { ca, cert: certificate, key, minVersion: 'TLSv1.3', rejectUnauthorized: true } as const;
+}
+
+/** Destroys sockets of an address that has too many already, before any handshake. */
+function limitEach(server: Server, onRefusal: (refusal: Refusal) => void): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const from = socket.remoteAddress ?? 'unknown';
+    const count = (open.get(from) ?? 0) + 1;
+    if (count > maxConnectionsEach) {
+      socket.destroy();
+      onRefusal({
+        code: 'connections',
+        reason: `more than ${maxConnectionsEach} connections at a time`,
+        from,
+      });
+      return;
+    }
+    open.set(from, count);
+    socket.once('close', () => {
+      const left = (open.get(from) ?? 1) - 1;
+      if (left > 0) open.set(from, left);
+      else open.delete(from);
+    });
+  });
+}
+
+/** OpenSSL's and Node's words for what is wrong with a client's certificate, as codes. */
+function refusalOf(word: string): RefusalCode {
+  if (word.includes('PEER_DID_NOT_RETURN_A_CERTIFICATE')) return 'no_certificate';
+  if (word.includes('EXPIRED')) return 'expired';
+  return /ISSUER|LEAF_SIGNATURE|SELF_SIGNED/.test(word) ? 'unknown_ca' : 'handshake';
+}
+
+function isCertificateError(error: Error): boolean {
+  const word = errnoOf(error) ?? '';
+  // Without a code it is the error that checkServerIdentity gave.
+  return word === '' || /CERT|SELF_SIGNED|ISSUER|ALERT|UNABLE_TO/.test(word);
+}
+
+/** The other side, as its certificate says. */
+interface Party {
+  identity: HostIdentity;
+  serial: string;
+}
+
+function partyOf(
+  certificate: PeerCertificate,
+  { identity: own, deniedSerials }: TlsMaterial,
+): Party | { refusal: RefusalCode; reason: string } {
+  const serial = certificate.serialNumber.toUpperCase();
+  if (deniedSerials.has(serial))
+    return { refusal: 'denied', reason: `certificate ${serial} is on the deny-list` };
   const identity = identityFromSubjectAltName(certificate.subjectaltname);
-  if (identity === undefined) return new Error('its certificate names no rlnet host');
-  if (identity.cluster !== own.cluster) return new Error(`its certificate is of cluster ${identity.cluster}`);
-  return undefined;
+  if (identity === undefined) return { refusal: 'identity', reason: 'the certificate names no rlnet host' };
+  if (identity.cluster !== own.cluster) {
+    return { refusal: 'cluster', reason: `the certificate is of cluster ${identity.cluster}` };
+  }
+  return { identity, serial };
 }
 
 function admit(
   socket: TLSSocket,
-  family: 'ipv4' | 'ipv6',
-  own: HostIdentity,
-): { identity: HostIdentity; address: Address } | { refusal: Refusal } {
+  headers: IncomingHttpHeaders,
+  family: Family,
+  material: TlsMaterial,
+): { party: Party; address: Address } | { refusal: Refusal } {
   const from = socket.remoteAddress ?? '';
   const remote = parseSocketAddress(from);
-  const refuse = (code: string, reason: string): { refusal: Refusal } => ({
+  const refuse = (code: RefusalCode, reason: string): { refusal: Refusal } => ({
     refusal: { code, reason, from },
   });
   if (remote === undefined) return refuse('family', 'the other side has no address');
   if (remote.mapped || familyOf(remote.address) !== family) {
     return refuse(
       'family',
-      `speaks ${familyOf(remote.address)}, this cluster's internal family is ${family}`,
+      `it speaks ${familyOf(remote.address)}, this cluster's internal family is ${family}`,
     );
   }
-  const identity = identityFromSubjectAltName(socket.getPeerCertificate().subjectaltname);
-  if (identity === undefined) return refuse('identity', 'its certificate names no rlnet host');
-  if (identity.cluster !== own.cluster)
-    return refuse('cluster', `its certificate is of cluster ${identity.cluster}`);
-  return { identity, address: remote.address };
+  const party = partyOf(socket.getPeerCertificate(), material);
+  if ('refusal' in party) return refuse(party.refusal, party.reason);
+  const offered = headers['sec-websocket-protocol'] ?? '';
+  if (!offered.split(/,\s*/).includes(subprotocol)) {
+    return refuse('subprotocol', `it offers ${JSON.stringify(offered.slice(0, 64))}`);
+  }
+  return { party, address: remote.address };
 }
 
 function channelOver(
   websocket: WebSocket,
-  identity: HostIdentity,
+  { identity, serial }: Party,
   address: Address,
   opener: Channel['opener'],
 ): Channel {
@@ -191,6 +257,7 @@ function channelOver(
 
   return {
     identity,
+    serial,
     address,
     opener,
     start(handlers) {
@@ -207,8 +274,8 @@ function channelOver(
     },
     close(code, reason) {
       closedBecause ??= reason;
-      // RFC 6455 gives the reason 123 bytes.
-      websocket.close(closeCodes[code], Buffer.from(reason).subarray(0, 123).toString());
+      // RFC 6455 gives the reason 123 bytes; a character cut in half becomes one of three bytes.
+      websocket.close(closeCodes[code], Buffer.from(reason).subarray(0, 120).toString());
     },
     terminate() {
       websocket.terminate();

@@ -6,15 +6,19 @@ import { createSchedule } from '../../agent/schedule.ts';
 import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
+import { createPathMtus } from '../../host/path-mtu.ts';
+import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
 import { createServiceManager } from '../../host/service-manager.ts';
 import { createUnits } from '../../host/units.ts';
+import { formatIdentity } from '../../protocol/identity.ts';
 import type { Context, Outcome } from '../context.ts';
 import { loadConfiguration } from './config.ts';
 
 /** `rlnet agent`: the daemon, until it is asked to end. */
 export async function agent(context: Context, options: { config: string }): Outcome {
-  const { settings, tls } = await loadConfiguration(context, options.config);
+  const { settings, tls, readTls } = await loadConfiguration(context, options.config);
+  let material = tls;
   const { clock, random, exec, files, sockets, version, env } = context;
   const log = createLog(settings.log.level, env.JOURNAL_STREAM !== undefined, standardOutput());
   const service = createServiceManager(exec, env, (error) =>
@@ -36,15 +40,54 @@ export async function agent(context: Context, options: { config: string }): Outc
       fileURLToPath(new URL('../../host/inventory-probe.ts', import.meta.url)),
     ),
     sockets,
-    transport: createTransport(tls),
+    transport: createTransport(() => material),
+    pathMtus: createPathMtus(exec),
     schedule: createSchedule(log),
     service,
     log,
+  });
+  const watched = followCertificates(context, Object.values(settings.tls), async () => {
+    try {
+      const fresh = await readTls();
+      if (formatIdentity(fresh.identity) !== formatIdentity(tls.identity)) {
+        log.error({ identity: fresh.identity }, 'the new certificate is of another host, and is not taken');
+        return;
+      }
+      material = fresh;
+      running.renewCertificates(fresh.deniedSerials);
+    } catch (thrown) {
+      // Files are replaced one after the other; the last change makes them go together.
+      log.error({ err: thrown }, 'the new certificates cannot be used; the old ones stay in use');
+    }
   });
   await new Promise<void>((resolve) => {
     if (context.ended.aborted) resolve();
     else context.ended.addEventListener('abort', () => resolve(), { once: true });
   });
+  watched.close();
   await running.stop(String(context.ended.reason));
   return 0;
+}
+
+/** Files that are changed together make one change, so long after the last of them. */
+const quietMs = 300;
+
+/** Calls `changed` after any of the files may have changed. */
+function followCertificates(
+  { clock, files }: Context,
+  paths: readonly string[],
+  changed: () => Promise<void>,
+): { close: () => void } {
+  let timer: Timer | undefined;
+  const hint = (): void => {
+    timer?.cancel();
+    timer = clock.after(quietMs, () => void changed());
+  };
+  const watches = paths.map((path) => files.watch(path, hint));
+  return {
+    close: () => {
+      timer?.cancel();
+      for (const watch of watches) watch.close();
+    },
+  };
 }

@@ -19,13 +19,13 @@ export async function configCheck(context: Context, file: string, options: { jso
 }
 
 /**
- * The configuration and the TLS files that it names, checked.
+ * The configuration and the TLS files that it names, checked. `readTls` reads and checks those files once more.
  * @throws RlnetError CONFIG_UNREADABLE, CONFIG_INVALID, TLS_FILE_UNREADABLE, TLS_FILE_INVALID, TLS_IDENTITY_MISMATCH; with file, line and column.
  */
 export async function loadConfiguration(
   { files }: Context,
   file: string,
-): Promise<{ settings: Settings; tls: TlsMaterial }> {
+): Promise<{ settings: Settings; tls: TlsMaterial; readTls: () => Promise<TlsMaterial> }> {
   let text: string;
   try {
     text = await files.read(file);
@@ -39,9 +39,7 @@ export async function loadConfiguration(
   }
   const document = parseYamlDocument(text, file);
   const settings = decodeSettings(document, file);
-  const tls = await loadTlsMaterial(files, settings.tls, (setting) => ({
-    file,
-    ...document.locate(['tls', setting]),
-  }));
-  return { settings, tls };
+  const readTls = () =>
+    loadTlsMaterial(files, settings.tls, (setting) => ({ file, ...document.locate(['tls', setting]) }));
+  return { settings, tls: await readTls(), readTls };
 }

@@ -72,10 +72,12 @@ function renderLink(host: Host | undefined, node: RsNode | undefined, view: Clus
   switch (host.link.status) {
     case 'self':
       return 'this host';
-    case 'connected':
-      return `linked ${renderAge(view.at - host.link.since)}`;
+    case 'connected': {
+      const { status } = host.link.reachability;
+      return `linked ${renderAge(view.at - host.link.since)}${status === 'reachable' ? '' : `, ${status}`}`;
+    }
     case 'disconnected':
-      return `no link for ${renderAge(view.at - host.link.since)}: ${host.link.reason}`;
+      return `${host.link.reachability.status}, no link for ${renderAge(view.at - host.link.since)}: ${host.link.reason}`;
   }
 }
 

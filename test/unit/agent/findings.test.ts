@@ -6,6 +6,7 @@ import { RlnetError } from '../../../src/protocol/errors.ts';
 import type { NetworkInterface } from '../../../src/protocol/interfaces.ts';
 
 const own = parseAddress('2001:db8::21');
+const peer = parseAddress('2001:db8::23');
 const at = 1_000;
 const eth0: NetworkInterface = {
   index: 2,
@@ -28,12 +29,23 @@ const healthy: Observations = {
   hostsFile: { at, value: { localhostIpv6: 'present', evidence: 'line 2' } },
   unit: { at, value: unit },
   nodeUid: { at, value: 2 },
+  nodeTable: {
+    at,
+    value: {
+      nodes: [
+        { uid: 3, isLocal: false, address: peer, externalAddresses: [], status: 'ok', statusText: 'OK' },
+      ],
+      unread: [],
+    },
+  },
 };
+/** The rest of the facts, of a node that is alone and at peace. */
+const others = { internalAddress: own, clusterFamily: 'ipv6', peers: [], troubles: [] } as const;
 const failure = { at, error: new RlnetError('COMMAND_TIMEOUT', 'It took too long.', 'Try again.') };
 
 function outcomes(observations: Observations, internalAddress = own): Record<string, string> {
   return Object.fromEntries(
-    runChecks({ observations, internalAddress }).map(({ code, outcome }) => [code, outcome]),
+    runChecks({ ...others, observations, internalAddress }).map(({ code, outcome }) => [code, outcome]),
   );
 }
 
@@ -42,14 +54,22 @@ it('passes every check on a healthy node', () => {
 });
 
 it('calls everything unknown before anything was read, and never a pass', () => {
-  expect(new Set(Object.values(outcomes({})))).toEqual(new Set(['unknown']));
+  // Whom the mesh turned away is known from the start: nobody.
+  const { MESH_PEER_REFUSED: _, ...read } = outcomes({});
+  expect(new Set(Object.values(read))).toEqual(new Set(['unknown']));
 });
 
 it('calls what could not be read unknown, and says why', () => {
   const results = runChecks({
-    observations: { interfaces: failure, hostsFile: failure, unit: failure, nodeUid: failure },
-    internalAddress: own,
-  });
+    ...others,
+    observations: {
+      interfaces: failure,
+      hostsFile: failure,
+      unit: failure,
+      nodeUid: failure,
+      nodeTable: failure,
+    },
+  }).filter(({ code }) => code !== 'MESH_PEER_REFUSED');
   for (const { outcome, evidence } of results) {
     expect(outcome).toBe('unknown');
     expect(evidence).toBe('It took too long.');
@@ -95,12 +115,13 @@ describe('INTERNAL_ADDRESS_NOT_BOUND', () => {
 
   it('does not apply to a host that is not a node', () => {
     const observations = { ...healthy, nodeUid: { at, value: undefined } };
-    const results = runChecks({ observations, internalAddress: undefined });
+    const results = runChecks({ ...others, observations, internalAddress: undefined });
     expect(results.find(({ code }) => code === 'INTERNAL_ADDRESS_NOT_BOUND')?.outcome).toBe('not_applicable');
   });
 
   it('is unknown on a node whose address RS does not tell', () => {
     const results = runChecks({
+      ...others,
       observations: { ...healthy, nodeTable: failure },
       internalAddress: undefined,
     });
@@ -126,7 +147,7 @@ describe('RS_UNIT_NOT_RUNNING', () => {
 });
 
 describe('findings', () => {
-  const results = runChecks({ observations: { ...healthy, unit: failure }, internalAddress: own });
+  const results = runChecks({ ...others, observations: { ...healthy, unit: failure } });
 
   it('are the results that failed or are unknown', () => {
     expect(findingsOf(results, [], 5).map(({ code }) => code)).toEqual(['RS_UNIT_NOT_RUNNING']);
@@ -135,10 +156,44 @@ describe('findings', () => {
   it('keep the time they were first seen, until the outcome is another one', () => {
     const first = findingsOf(results, [], 5);
     expect(findingsOf(results, first, 9)[0]?.since).toBe(5);
-    const failed = runChecks({
-      observations: { ...healthy, unit: { at, value: undefined } },
-      internalAddress: own,
-    });
+    const failed = runChecks({ ...others, observations: { ...healthy, unit: { at, value: undefined } } });
     expect(findingsOf(failed, first, 9)[0]?.since).toBe(9);
+  });
+});
+
+describe('INTERNAL_FAMILY_MISSING', () => {
+  const outcome = (clusterFamily: 'ipv4' | 'ipv6' | undefined): string | undefined =>
+    runChecks({ ...others, observations: healthy, clusterFamily }).find(
+      ({ code }) => code === 'INTERNAL_FAMILY_MISSING',
+    )?.outcome;
+
+  test.for([
+    ['ipv6', 'pass'],
+    ['ipv4', 'fail'],
+    [undefined, 'not_applicable'],
+  ] as const)('on a host with IPv6 alone, of a cluster that uses %s inside: %s', ([family, expected]) => {
+    expect(outcome(family)).toBe(expected);
+  });
+});
+
+describe('the mesh', () => {
+  const outcome = (code: string, facts: Partial<Parameters<typeof runChecks>[0]>): unknown =>
+    runChecks({ ...others, observations: healthy, ...facts }).find((result) => result.code === code);
+
+  it('is at fault when somebody with a certificate of the cluster was turned away', () => {
+    const troubles = [{ code: 'twin', host: 'n3', text: 'two machines have this certificate' }] as const;
+    expect(outcome('MESH_PEER_REFUSED', { troubles })).toMatchObject({
+      outcome: 'fail',
+      evidence: 'n3: twin: two machines have this certificate',
+    });
+  });
+
+  it('and RS conflict when a host says another address than RS has for its node', () => {
+    const says = (internalAddress: typeof peer) => ({ peers: [{ host: 'n3', nodeUid: 3, internalAddress }] });
+    expect(outcome('MESH_ADDRESS_CONFLICT', says(peer))).toMatchObject({ outcome: 'pass' });
+    expect(outcome('MESH_ADDRESS_CONFLICT', says(own))).toMatchObject({
+      outcome: 'fail',
+      evidence: `n3 says ${own}, RS has node 3 at ${peer}`,
+    });
   });
 });

@@ -14,6 +14,7 @@ const before: Memory = {
   internalAddress: parseAddress('192.0.2.1'),
   peers: [{ host: 'n2', address: parseAddress('192.0.2.2'), seenAt: 0 }],
 };
+const n2 = { host: 'n2', address: parseAddress('192.0.2.2'), machineId: undefined, nodeUid: undefined };
 const nothing = { nodeUid: undefined, internalAddress: undefined, peers: [], at: 0 };
 
 describe('remember', () => {
@@ -22,16 +23,23 @@ describe('remember', () => {
   });
 
   it('takes a new address of its own and of a peer at once', () => {
-    const peers = [{ host: 'n2', address: parseAddress('192.0.2.9') }];
+    const peers = [{ ...n2, address: parseAddress('192.0.2.9') }];
     const after = remember(before, { nodeUid: 1, internalAddress: parseAddress('192.0.2.8'), peers, at: 1 });
     expect(after.internalAddress).toBe('192.0.2.8');
     expect(after.peers).toEqual([{ host: 'n2', address: '192.0.2.9', seenAt: 1 }]);
   });
 
   it('gives the same object back while nothing is worth a write, and refreshes a peer that is seen once an hour', () => {
-    const peers = [{ host: 'n2', address: parseAddress('192.0.2.2') }];
+    const peers = [n2];
     expect(remember(before, { ...nothing, peers, at: hour - 1 })).toBe(before);
     expect(remember(before, { ...nothing, peers, at: hour + 1 }).peers[0]?.seenAt).toBe(hour + 1);
+  });
+
+  it('holds a host to the machine it was first seen with, and takes the node that RS bears out', () => {
+    const first = remember(before, { ...nothing, peers: [{ ...n2, machineId: 'first', nodeUid: 2 }] });
+    expect(first.peers[0]).toMatchObject({ machineId: 'first', nodeUid: 2 });
+    const later = remember(first, { ...nothing, peers: [{ ...n2, machineId: 'second' }] });
+    expect(later.peers[0]).toMatchObject({ machineId: 'first', nodeUid: 2 });
   });
 
   it('forgets a peer after 30 days without a link, and not before', () => {

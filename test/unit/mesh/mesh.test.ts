@@ -1,11 +1,14 @@
+import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Mesh } from '../../../src/agent/mesh/mesh.ts';
+import { Mesh, type Pin } from '../../../src/agent/mesh/mesh.ts';
 import { createTransport, type TlsMaterial } from '../../../src/agent/mesh/transport.ts';
 import { createClock } from '../../../src/host/clock.ts';
 import { createRandom } from '../../../src/host/random.ts';
 import { type Address, parseAddress } from '../../../src/protocol/address.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import type { Hello } from '../../../src/protocol/messages.ts';
+import type { RsNode } from '../../../src/protocol/rs.ts';
 import type { HostState } from '../../../src/protocol/state.ts';
 import { createAuthority, type RecordedLog, recordLog } from '../../support/agents.ts';
 
@@ -23,6 +26,8 @@ interface TestAgent {
   own: Address;
   state: HostState;
   calls: string[];
+  tls: TlsMaterial;
+  pins: Map<string, Pin>;
 }
 
 function stateOf(host: string, revision: number): HostState {
@@ -35,21 +40,30 @@ function stateOf(host: string, revision: number): HostState {
     unit: { unknown: 'not read yet' },
     hostsFile: { localhostIpv6: 'unknown', evidence: 'not read yet' },
     findings: [],
+    knows: [],
   };
 }
 
 function start(
   tls: TlsMaterial,
   last: number,
-  options: { peers?: number[]; machineId?: string; protocol?: Hello['protocol']; name?: string } = {},
+  options: Partial<Hello> & { peers?: number[]; name?: string; nodes?: RsNode[] } = {},
 ): TestAgent {
   const { host, cluster } = tls.identity;
   const own = parseAddress(`127.0.94.${last}`);
   const log = recordLog();
   const instance = random.id();
-  const agent: TestAgent = { log, own, state: stateOf(host, 1), calls: [], mesh: undefined as never };
+  const agent: TestAgent = {
+    log,
+    own,
+    state: stateOf(host, 1),
+    calls: [],
+    tls,
+    pins: new Map(),
+    mesh: undefined as never,
+  };
   agent.mesh = new Mesh({
-    transport: createTransport(tls),
+    transport: createTransport(() => agent.tls),
     clock,
     random,
     log,
@@ -61,13 +75,20 @@ function start(
       host: options.name ?? host,
       version: '0.1.0',
       machineId: options.machineId ?? `machine-${host}`,
-      bootId: 'boot',
+      bootId: options.bootId ?? 'boot',
       instance,
+      ...(options.nodeUid === undefined ? {} : { nodeUid: options.nodeUid }),
+      ...(options.internalFamily === undefined ? {} : { internalFamily: options.internalFamily }),
       internalAddress: own,
     }),
     state: () => agent.state,
-    request: async (from, method, params) => {
-      agent.calls.push(`${method} from ${from}`);
+    nodes: () => options.nodes,
+    pin: (peer) => agent.pins.get(peer),
+    request: async (from, standing, method, params, signal) => {
+      agent.calls.push(`${method} from ${from}, a ${standing}`);
+      if (method === 'slow') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      if (method === 'slow') agent.calls.push('slow was cancelled');
+      if (method === 'reaches') return {};
       if (method === 'fail') throw new RlnetError('PEER_UNKNOWN', 'No such thing.', 'Ask another.');
       return { method, params };
     },
@@ -85,7 +106,7 @@ function start(
 function linked({ mesh }: TestAgent): string[] {
   return mesh
     .peers()
-    .filter(({ link }) => link.status === 'connected')
+    .filter(({ linked: isLinked }) => isLinked)
     .map(({ host }) => host)
     .sort();
 }
@@ -112,7 +133,7 @@ describe('three agents', () => {
       method: 'echo',
       params: { a: 1 },
     });
-    expect(n3.calls).toEqual(['echo from n2']);
+    expect(n3.calls).toEqual(['echo from n2, a candidate']);
     await expect(n2.mesh.request('n3', 'fail', {}, 1_000)).rejects.toMatchObject({
       code: 'PEER_UNKNOWN',
       message: 'No such thing.',
@@ -126,10 +147,7 @@ describe('three agents', () => {
     await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
     await n2.mesh.close('stopped by its operator');
     await vi.waitFor(() => expect(linked(n1)).toEqual([]), patience);
-    expect(n1.mesh.peers()[0]?.link).toMatchObject({
-      status: 'disconnected',
-      reason: 'stopped by its operator',
-    });
+    expect(n1.mesh.peers()[0]).toMatchObject({ linked: false, noLink: 'stopped by its operator' });
     await expect(n1.mesh.request('n2', 'echo', {}, 1_000)).rejects.toMatchObject({
       code: 'PEER_UNREACHABLE',
     });
@@ -189,15 +207,142 @@ describe('an agent does not let in', () => {
     expect(linked(n1)).toEqual([]);
   });
 
-  test('a second machine with the certificate of a peer', async () => {
+  test('either of two living machines with one certificate, and says so', async () => {
     const n1 = start(await demo('n1'), 1, { peers: [] });
-    start(await demo('n2'), 2, { peers: [1] });
+    const n2 = start(await demo('n2'), 2, { peers: [1] });
     await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
-    const twin = start(await demo('n2'), 3, { peers: [1], machineId: 'a clone' });
-    await vi.waitFor(() => expect(twin.mesh.unreached()[0]?.reason).toContain('another machine'), patience);
-    expect(linked(n1)).toEqual(['n2']);
-    expect(n1.mesh.peers()[0]?.link).toMatchObject({ address: '127.0.94.2' });
+    const twin = start(await demo('n2'), 3, {
+      peers: [1],
+      machineId: 'machine-n2',
+      bootId: 'a clone was booted',
+    });
+    for (const { mesh } of [n2, twin]) {
+      await vi.waitFor(() => expect(mesh.unreached()[0]?.reason).toContain('two machines'), patience);
+    }
+    expect(linked(n1)).toEqual([]);
+    expect(n1.mesh.troubles()).toEqual([expect.objectContaining({ code: 'twin', host: 'n2' })]);
   });
+
+  test('a host that was another machine before, until it is unpinned', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [] });
+    n1.pins.set('n2', { machineId: 'the first machine' });
+    const n2 = start(await demo('n2'), 2, { peers: [1] });
+    await vi.waitFor(() => expect(n2.mesh.unreached()[0]?.reason).toContain('rlnet tls unpin n2'), patience);
+    expect(n1.mesh.troubles()).toEqual([expect.objectContaining({ code: 'machine', host: 'n2' })]);
+    n1.pins.delete('n2');
+    n1.mesh.unpin('n2');
+    expect(n1.mesh.troubles()).toEqual([]);
+    await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), { ...patience, timeout: 12_000 });
+  });
+
+  test('a host that says that it is the node of another', async () => {
+    const node = { isLocal: false, externalAddresses: [], status: 'ok' as const, statusText: 'OK' };
+    const nodes: RsNode[] = [{ ...node, uid: 3, address: parseAddress('127.0.94.3') }];
+    const n1 = start(await demo('n1'), 1, { peers: [], nodes });
+    const liar = start(await demo('n2'), 2, { peers: [1], nodeUid: 3 });
+    await vi.waitFor(
+      () => expect(liar.mesh.unreached()[0]?.reason).toContain('which RS has at 127.0.94.3'),
+      patience,
+    );
+    const n3 = start(await demo('n3'), 3, { peers: [1], nodeUid: 3 });
+    await vi.waitFor(() => expect(linked(n1)).toEqual(['n3']), patience);
+    await n3.mesh.request('n1', 'echo', {}, 1_000);
+    expect(n1.calls).toEqual(['echo from n3, a member']);
+  });
+
+  test('a peer of the other internal family', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [], internalFamily: 'ipv4' });
+    const n2 = start(await demo('n2'), 2, { peers: [1], internalFamily: 'ipv6' });
+    await vi.waitFor(
+      () => expect(n2.mesh.unreached()[0]?.reason).toMatch(/internal family is ipv[46], ours is ipv[46]/),
+      patience,
+    );
+    expect(linked(n1)).toEqual([]);
+  });
+
+  test('a certificate that has expired, and one of its own that has', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [] });
+    const longAgo = await demo('n2', -1);
+    const n2 = start(longAgo, 2, { peers: [1] });
+    await vi.waitFor(
+      () => expect(n1.mesh.refusals()).toMatchObject({ expired: expect.any(Number) }),
+      patience,
+    );
+    expect(linked(n1)).toEqual([]);
+    const n3 = start(await demo('n3'), 3, { peers: [2] });
+    await vi.waitFor(() => expect(n3.mesh.unreached()[0]?.reason).toContain('expired'), patience);
+    expect(linked(n2)).toEqual([]);
+  });
+
+  test('anybody without a certificate', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [] });
+    const alone = await demo('n1');
+    await vi.waitFor(async () => {
+      const ended = new Promise<string>((resolve) => {
+        const socket = connect({
+          host: '127.0.94.1',
+          port,
+          ca: alone.ca,
+          checkServerIdentity: () => undefined,
+        });
+        socket.on('error', (error) => resolve(String(error)));
+        socket.on('close', () => resolve('closed'));
+      });
+      expect(await ended).toMatch(/certificate required|closed/);
+      expect(n1.mesh.refusals()).toMatchObject({ no_certificate: expect.any(Number) });
+    }, patience);
+  });
+
+  test('a certificate that is denied, from the moment that it is', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [] });
+    const n2 = start(await demo('n2'), 2, { peers: [1] });
+    const n3 = start(await demo('n3'), 3, { peers: [1] });
+    await vi.waitFor(() => expect(linked(n1)).toEqual(['n2', 'n3']), patience);
+    const { serialNumber } = new X509Certificate(n2.tls.certificate);
+    n1.tls = { ...n1.tls, deniedSerials: new Set([serialNumber]) };
+    n1.mesh.renew(n1.tls.deniedSerials);
+    await vi.waitFor(() => expect(n2.mesh.unreached()[0]?.reason).toContain('denied'), patience);
+    expect(linked(n1)).toEqual(['n3']);
+    expect(linked(n3)).toEqual(['n1']);
+  });
+});
+
+test('a CA is replaced without losing a link: both are trusted, then hosts change over one by one', async () => {
+  const next = await createAuthority('demo', clock.wall());
+  const n1 = start(await demo('n1'), 1, { peers: [2] });
+  const n2 = start(await demo('n2'), 2, { peers: [1] });
+  await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
+  const fresh = await next('n2');
+  const both = `${n1.tls.ca}${fresh.ca}`;
+  for (const agent of [n1, n2]) {
+    agent.tls = { ...agent.tls, ca: both };
+    agent.mesh.renew(agent.tls.deniedSerials);
+  }
+  n2.tls = { ...fresh, ca: both };
+  n2.mesh.renew(n2.tls.deniedSerials);
+  expect(linked(n1)).toEqual(['n2']);
+  // A new connection in either direction goes with the new certificate.
+  await n2.mesh.close('restarted');
+  const again = start(n2.tls, 2, { peers: [1] });
+  await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
+  await vi.waitFor(() => expect(linked(again)).toEqual(['n1']), patience);
+});
+
+test('a request that is cancelled, or not waited for any more, is cancelled at the other side', async () => {
+  const n1 = start(await demo('n1'), 1);
+  const n2 = start(await demo('n2'), 2);
+  await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
+  const controller = new AbortController();
+  const cancelled = n1.mesh.request('n2', 'slow', {}, 5_000, controller.signal);
+  await vi.waitFor(() => expect(n2.calls).toContain('slow from n1, a candidate'), patience);
+  controller.abort(new Error('not wanted'));
+  await expect(cancelled).rejects.toThrow('not wanted');
+  await vi.waitFor(() => expect(n2.calls).toContain('slow was cancelled'), patience);
+  await expect(n1.mesh.request('n2', 'slow', {}, 50)).rejects.toMatchObject({ code: 'REQUEST_TIMEOUT' });
+  await vi.waitFor(
+    () => expect(n2.calls.filter((call) => call === 'slow was cancelled')).toHaveLength(2),
+    patience,
+  );
 });
 
 test('an address that is not bound yet is waited for', async () => {

@@ -1,56 +1,146 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { chooseLink, dialTargets, redialDelayMs } from '../../../src/agent/mesh/rules.ts';
+import { resolveMeeting, standingOf } from '../../../src/agent/mesh/admission.ts';
+import { judge } from '../../../src/agent/mesh/reachability.ts';
+import { dialTargets, redialDelayMs } from '../../../src/agent/mesh/rules.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
-import type { Hello } from '../../../src/protocol/messages.ts';
+import type { Reachability } from '../../../src/protocol/reachability.ts';
+import type { RsNode } from '../../../src/protocol/rs.ts';
 
-function hello(host: string, run: Partial<Hello> = {}): Hello {
-  return {
-    type: 'hello',
-    protocol: { min: 1, max: 1 },
-    cluster: 'demo',
-    host,
-    version: '0.1.0',
-    machineId: `machine of ${host}`,
-    bootId: 'boot',
-    instance: `instance of ${host}`,
-    ...run,
-  };
-}
+const run = { machineId: 'machine', bootId: 'boot', instance: 'run' };
 
 describe('of two links to one host', () => {
   it('both sides keep the same one: that which the lower name opened', () => {
-    // Link A was opened by n1, link B by n2; each side sees the openers its own way.
-    for (const [first, second] of [
-      ['A', 'B'],
-      ['B', 'A'],
-    ] as const) {
-      const opened = { A: { n1: 'us', n2: 'them' }, B: { n1: 'them', n2: 'us' } } as const;
-      const kept = (own: 'n1' | 'n2', other: string): string => {
-        const choice = chooseLink(
-          own,
-          { hello: hello(other), opener: opened[first][own] },
-          { hello: hello(other), opener: opened[second][own] },
-        );
-        return choice === 'fresh' ? second : first;
-      };
-      expect(kept('n1', 'n2')).toBe('A');
-      expect(kept('n2', 'n1')).toBe('A');
+    for (const freshByLower of [true, false]) {
+      expect(resolveMeeting(run, run, true, freshByLower)).toBe(freshByLower ? 'take fresh' : 'keep old');
     }
   });
 
-  test.for(['us', 'them'] as const)(
-    'the newer stays when the agent there was restarted, opened by %s',
-    (opener) => {
-      const old = { hello: hello('n2'), opener: 'us' } as const;
-      const fresh = { hello: hello('n2', { instance: 'next' }), opener };
-      expect(chooseLink('n1', old, fresh)).toBe('fresh');
-    },
-  );
+  test.for([
+    ['the same run', run],
+    ['a new run of the agent', { ...run, instance: 'next' }],
+    ['a new boot', { ...run, bootId: 'next', instance: 'next' }],
+    ['another machine, which its pin judges', { machineId: 'clone', bootId: 'other', instance: 'next' }],
+  ] as const)('the newer stays when the older one does not echo: %s', ([, fresh]) => {
+    expect(resolveMeeting(run, fresh, false, false)).toBe('take fresh');
+  });
 
-  it('the first stays when the second comes from another machine', () => {
-    const fresh = { hello: hello('n2', { machineId: 'clone', instance: 'next' }), opener: 'them' } as const;
-    expect(chooseLink('n1', { hello: hello('n2'), opener: 'us' }, fresh)).toBe('twin');
+  it('the newer stays when the agent was restarted and its old process is still ending', () => {
+    expect(resolveMeeting(run, { ...run, instance: 'next' }, true, false)).toBe('take fresh');
+  });
+
+  test.for([
+    ['on another machine', { machineId: 'clone', bootId: 'other', instance: 'next' }],
+    ['on a clone that has the same machine id', { ...run, bootId: 'other', instance: 'next' }],
+  ] as const)('it is a twin when the older one lives and the newer is %s', ([, fresh]) => {
+    for (const freshByLower of [true, false])
+      expect(resolveMeeting(run, fresh, true, freshByLower)).toBe('twin');
+  });
+});
+
+describe('the standing of a peer', () => {
+  const address = parseAddress('192.0.2.2');
+  const node = { isLocal: false, externalAddresses: [], status: 'ok' as const, statusText: 'OK' };
+  const nodes: RsNode[] = [
+    { ...node, uid: 2, address },
+    { ...node, uid: 3, address: parseAddress('192.0.2.3') },
+  ];
+
+  test.for([
+    ['a node that RS has at its address is a member', { nodeUid: 2, address }, nodes, undefined, 'member'],
+    ['a host that is no node is a candidate', { nodeUid: undefined, address }, nodes, undefined, 'candidate'],
+    [
+      'a node that RS does not list yet is a candidate',
+      { nodeUid: 9, address },
+      nodes,
+      undefined,
+      'candidate',
+    ],
+    [
+      'anybody new is a candidate while RS says nothing',
+      { nodeUid: 2, address },
+      undefined,
+      undefined,
+      'candidate',
+    ],
+    [
+      'who was found to be the node before is a member while RS says nothing',
+      { nodeUid: 2, address },
+      undefined,
+      2,
+      'member',
+    ],
+    [
+      'who was found to be the node before is a member while its address changes',
+      { nodeUid: 3, address },
+      nodes,
+      3,
+      'member',
+    ],
+  ] as const)('%s', ([, claim, table, pinned, standing]) => {
+    expect(standingOf(claim, table, pinned)).toBe(standing);
+  });
+
+  it('is none when it says that it is a node which RS has elsewhere', () => {
+    for (const pinned of [undefined, 2]) {
+      expect(standingOf({ nodeUid: 3, address }, nodes, pinned)).toEqual({
+        falseClaim: 'it says that it is node 3, which RS has at 192.0.2.3, not at 192.0.2.2',
+      });
+    }
+  });
+});
+
+describe('the verdict on a peer', () => {
+  const reachable: Reachability = { status: 'reachable', since: 1 };
+  const none = new Map<string, boolean>();
+  const evidence = (misses: number, witnesses: ReadonlyMap<string, boolean> = none) => ({
+    misses,
+    noLink: undefined,
+    heard: false,
+    witnesses,
+  });
+
+  test.for([
+    [0, 'reachable'],
+    [2, 'reachable'],
+    [3, 'suspect'],
+    [4, 'unreachable'],
+  ] as const)('after %i misses in a row is %s', ([misses, status]) => {
+    expect(judge(reachable, evidence(misses), 5).status).toBe(status);
+  });
+
+  it('is suspect at once when its link closes, and unreachable after four misses', () => {
+    const closed = (misses: number) =>
+      judge(reachable, { ...evidence(misses), noLink: 'connection reset' }, 5);
+    expect(closed(2)).toEqual({ status: 'suspect', since: 5, why: 'no link: connection reset' });
+    expect(closed(4).status).toBe('unreachable');
+  });
+
+  it('is confirmed by a witness that does not reach it either, and unconfirmed without one', () => {
+    expect(judge(reachable, evidence(4, new Map([['n3', false]])), 5)).toMatchObject({ confirmed: true });
+    expect(judge(reachable, evidence(4), 5)).toMatchObject({ confirmed: false });
+  });
+
+  it('is never unreachable while a witness reaches it, however long the silence: the path is broken', () => {
+    const witnesses = new Map([
+      ['n3', false],
+      ['n4', true],
+    ]);
+    expect(judge(reachable, evidence(900, witnesses), 5)).toMatchObject({
+      status: 'suspect',
+      why: expect.stringContaining('n4 reaches it'),
+    });
+  });
+
+  it('says so when the peer is heard and does not echo', () => {
+    const verdict = judge(reachable, { ...evidence(4), heard: true }, 5);
+    expect(verdict).toMatchObject({ why: expect.stringContaining('what we send does not arrive') });
+  });
+
+  it('keeps the time of the first of equal verdicts', () => {
+    const first = judge(reachable, evidence(3), 5);
+    expect(judge(first, evidence(3), 9).since).toBe(5);
+    expect(judge(first, evidence(0), 9)).toEqual({ status: 'reachable', since: 9 });
   });
 });
 
@@ -67,17 +157,14 @@ describe('dialTargets', () => {
   });
 });
 
-it('redials sooner at first and never later than after ten seconds, however often it failed', () => {
+it('redials soon where nobody answered, later where it was refused, and never gives up', () => {
+  const fraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   fc.assert(
-    fc.property(
-      fc.nat(10_000),
-      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-      (attempt, fraction) => {
-        const delay = redialDelayMs(attempt, fraction);
-        expect(delay).toBeGreaterThanOrEqual(125);
-        expect(delay).toBeLessThanOrEqual(10_000);
-      },
-    ),
+    fc.property(fc.nat(10_000), fc.boolean(), fraction, (attempt, refused, chance) => {
+      const delay = redialDelayMs(attempt, refused, chance);
+      expect(delay).toBeGreaterThanOrEqual(50);
+      expect(delay).toBeLessThanOrEqual(refused ? 10_000 : 1_000);
+    }),
   );
-  expect(redialDelayMs(0, 0.999)).toBeLessThan(redialDelayMs(3, 0));
+  expect(redialDelayMs(0, true, 0.999)).toBeLessThan(redialDelayMs(3, true, 0));
 });

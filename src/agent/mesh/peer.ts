@@ -1,0 +1,169 @@
+import type { Clock } from '../../host/ports/clock.ts';
+import type { Address } from '../../protocol/address.ts';
+import type { Reachability } from '../../protocol/reachability.ts';
+import type { HostState } from '../../protocol/state.ts';
+import type { Link } from './link.ts';
+import { judge, missesToAsk, missesToJudge } from './reachability.ts';
+
+/** Loss is given over so many pings: half a minute. */
+const lossWindow = 60;
+/**
+ * A link that closes counts as so many misses at once: two more, a second at most, and the verdict falls. Long enough for a new
+ * link from a peer that lives, which is dialled within a tenth of a second.
+ */
+const missesOfClosedLink = 2;
+
+/** A peer as others may read it. Times are wall clock, milliseconds since the epoch. */
+export interface PeerView {
+  host: string;
+  linked: boolean;
+  /** Since when it is linked, or not. */
+  since: number;
+  /** The other end of the link's socket. */
+  address: Address | undefined;
+  /** The internal address that the peer says it has. */
+  internalAddress: Address | undefined;
+  machineId: string | undefined;
+  /** The node uid that this host's own RS node table bears out. */
+  nodeUid: number | undefined;
+  noLink: string | undefined;
+  reachability: Reachability;
+  roundTripMs: number | undefined;
+  /** Of the last pings, which part brought no echo in time, 0 to 1; undefined before there was one. */
+  loss: number | undefined;
+  state: HostState | undefined;
+}
+
+/** Another host of the cluster: its link if there is one, and what the pings say. */
+export class Peer {
+  readonly host: string;
+  readonly #clock: Clock;
+  #link: Link | undefined;
+  #since: number;
+  #noLink = 'no link since start';
+  #pingedAt: number | undefined;
+  #heardBefore = 0;
+  #outcomes: boolean[] = [];
+  #witnesses = new Map<string, boolean>();
+  #state: HostState | undefined;
+  #reachability: Reachability;
+  /** Pings in a row that were due and brought no echo. */
+  misses = 0;
+  /** Grows with each run of misses, so that a late witness does not testify in the next one. */
+  round = 0;
+  provenUid: number | undefined;
+
+  constructor(host: string, clock: Clock) {
+    this.host = host;
+    this.#clock = clock;
+    this.#since = clock.wall();
+    this.#reachability = { status: 'suspect', since: this.#since, why: `no link: ${this.#noLink}` };
+  }
+
+  get link(): Link | undefined {
+    return this.#link;
+  }
+
+  get noLink(): string {
+    return this.#noLink;
+  }
+
+  get reachability(): Reachability {
+    return this.#reachability;
+  }
+
+  /** Whether its link is to be given up. */
+  get isSilent(): boolean {
+    return this.#link !== undefined && this.misses >= missesToJudge;
+  }
+
+  linked(link: Link): void {
+    this.#state = link.state ?? this.#state;
+    this.#link = link;
+    this.#since = this.#clock.wall();
+    this.#pingedAt = undefined;
+    this.#trust();
+    this.judge();
+    this.ping();
+  }
+
+  unlinked(reason: string): void {
+    this.#state = this.#link?.state ?? this.#state;
+    this.#link = undefined;
+    this.#noLink = reason;
+    this.#since = this.#clock.wall();
+    this.misses = Math.max(this.misses, missesOfClosedLink);
+    this.judge();
+  }
+
+  ping(): void {
+    if (this.#link === undefined) return;
+    this.#pingedAt = this.#clock.monotonic();
+    this.#link.ping();
+  }
+
+  /**
+   * Counts the ping that was sent last, once the next is due.
+   * @param late whether this process was stalled: it may have slept through the echo, so a miss is its own and counts for nothing
+   * @returns the misses in a row
+   */
+  count(late: boolean): number {
+    if (this.#link === undefined) {
+      if (!late) this.misses += 1;
+      return this.misses;
+    }
+    if (this.#pingedAt === undefined) return this.misses;
+    const echoed = (this.#link.echoedAt ?? Number.NEGATIVE_INFINITY) >= this.#pingedAt;
+    if (echoed) {
+      this.#trust();
+    } else if (!late) {
+      if (this.misses === 0) this.#heardBefore = this.#pingedAt;
+      this.misses += 1;
+    }
+    if (!late) this.#outcomes = [...this.#outcomes, echoed].slice(-lossWindow);
+    return this.misses;
+  }
+
+  testify(round: number, witness: string, reaches: boolean): void {
+    if (round === this.round && this.misses >= missesToAsk) this.#witnesses.set(witness, reaches);
+  }
+
+  /** @returns whether the verdict is another one now */
+  judge(): boolean {
+    const before = this.#reachability;
+    const link = this.#link;
+    const evidence = {
+      misses: this.misses,
+      noLink: link === undefined ? this.#noLink : undefined,
+      heard: link !== undefined && link.heardAt > this.#heardBefore,
+      witnesses: this.#witnesses,
+    };
+    this.#reachability = judge(before, evidence, this.#clock.wall());
+    return before.status !== this.#reachability.status;
+  }
+
+  view(): PeerView {
+    const link = this.#link;
+    const losses = this.#outcomes.filter((echoed) => !echoed).length;
+    return {
+      host: this.host,
+      linked: link !== undefined,
+      since: this.#since,
+      address: link?.channel.address,
+      internalAddress: link?.peer?.internalAddress,
+      machineId: link?.peer?.machineId,
+      nodeUid: this.provenUid,
+      noLink: link === undefined ? this.#noLink : undefined,
+      reachability: this.#reachability,
+      roundTripMs: link?.roundTripMs,
+      loss: this.#outcomes.length === 0 ? undefined : losses / this.#outcomes.length,
+      state: link?.state ?? this.#state,
+    };
+  }
+
+  #trust(): void {
+    if (this.misses > 0) this.round += 1;
+    this.misses = 0;
+    this.#witnesses.clear();
+  }
+}

@@ -1,0 +1,47 @@
+import type { Reachability } from '../../protocol/reachability.ts';
+
+/** Pings go out at this pace, and misses are counted at it. */
+export const pingEveryMs = 500;
+/** At so many misses in a row two other peers are asked whether they reach it. */
+export const missesToAsk = 3;
+/** At so many the verdict falls. */
+export const missesToJudge = 4;
+/** A witness whose last echo is at most this old says that it reaches the peer. */
+export const freshEchoMs = 1_000;
+
+/** What is known of one peer when a ping is due. */
+export interface Evidence {
+  /** Pings in a row that were due and brought no echo; without a link every one that was due. */
+  misses: number;
+  /** Why there is no link; undefined while there is one. */
+  noLink: string | undefined;
+  /** Whether something else of the peer's arrived since the first of the misses: then its packets come, and ours are lost. */
+  heard: boolean;
+  /** What the peers that were asked have answered: host to whether it reaches this one. */
+  witnesses: ReadonlyMap<string, boolean>;
+}
+
+/** Pure: the same evidence gives the same verdict. `since` stays while the status does. */
+export function judge(before: Reachability, evidence: Evidence, now: number): Reachability {
+  const next = verdict(evidence, now);
+  if (next.status !== before.status) return next;
+  return { ...next, since: before.since };
+}
+
+function verdict({ misses, noLink, heard, witnesses }: Evidence, now: number): Reachability {
+  if (noLink === undefined && misses < missesToAsk) return { status: 'reachable', since: now };
+  const silence = heard
+    ? 'it is heard, and does not echo: what we send does not arrive'
+    : `no echo of ${misses} pings`;
+  const why = noLink === undefined ? silence : `no link: ${noLink}`;
+  if (misses < missesToJudge) return { status: 'suspect', since: now, why };
+  const [reaching] = [...witnesses].filter(([, reaches]) => reaches).map(([host]) => host);
+  if (reaching !== undefined) {
+    return {
+      status: 'suspect',
+      since: now,
+      why: `${why}; ${reaching} reaches it, so the path from here is broken`,
+    };
+  }
+  return { status: 'unreachable', since: now, why, confirmed: witnesses.size > 0 };
+}
