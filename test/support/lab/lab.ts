@@ -302,12 +302,17 @@ export class Host {
 
   /** Orderly reboot by the host's own systemd; returns when it is up again. */
   async reboot(options: BootOptions = {}): Promise<void> {
-    const before = await this.bootId();
+    const before = { leader: await this.#leader(), bootId: await this.bootId() };
     // The reboot may be quicker than the answer: its exit code says nothing.
     await this.exec(['systemctl', 'reboot']);
+    // Not a command runs there until the old PID 1 is gone: it waits up to 10 s for one that is not its descendant.
+    await waitFor(`${this.name} to go down`, { timeoutMs: bootTimeoutMs }, async () => {
+      const leader = await this.#leader();
+      return leader !== undefined && leader !== before.leader ? true : undefined;
+    });
     await waitFor(`${this.name} to boot anew`, { timeoutMs: bootTimeoutMs }, async () => {
       const now = await this.#attempt(['cat', bootIdPath]);
-      return now !== undefined && now.trim() !== before ? true : undefined;
+      return now !== undefined && now.trim() !== before.bootId ? true : undefined;
     });
     await this.#up(options);
   }
