@@ -139,7 +139,6 @@ export const closeCodes = {
   goingAway: 1001,
   refused: 4400,
   duplicate: 4409,
-  silent: 4408,
   badMessage: 4422,
 } as const;
 export type CloseReason = keyof typeof closeCodes;
