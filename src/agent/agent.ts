@@ -14,7 +14,7 @@ import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
 import type { ClusterView, HostState } from '../protocol/state.ts';
 import { callMethod, type Handlers } from './call.ts';
-import { clusterViewOf, statusLineOf } from './cluster-view.ts';
+import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
 import type { Facts } from './findings/check.ts';
 import { createHandlers } from './handlers.ts';
@@ -67,6 +67,8 @@ export class Agent {
   #state: HostState;
   #control: Control | undefined;
   #statusLine = '';
+  /** What was shown to people last, to tell them only what is new. */
+  #shown = '';
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   #settling = false;
@@ -273,8 +275,12 @@ export class Agent {
     if (this.#state.revision !== before.revision) this.#mesh.publish();
     this.#logFindings();
     this.#remember();
+    const view = this.view();
+    const shown = comparable(view);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     this.#control?.changed();
-    const line = statusLineOf(this.view());
+    const line = statusLineOf(view);
     if (line !== this.#statusLine) void service.status(line);
     this.#statusLine = line;
   }

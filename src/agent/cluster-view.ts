@@ -71,6 +71,13 @@ function round(value: number, digits: number): number {
   return Math.round(value * 10 ** digits) / 10 ** digits;
 }
 
+/** Equal for two views that show the same to people, whatever the time and the last round trips. */
+export function comparable(view: ClusterView): string {
+  return JSON.stringify(view, (key, value: unknown) =>
+    key === 'at' || key === 'roundTripMs' ? undefined : value,
+  );
+}
+
 /** One line for `systemctl status`: who this is, who is there, what is wrong. */
 export function statusLineOf(view: ClusterView): string {
   const own = view.hosts.find(({ link }) => link.status === 'self')?.state;

@@ -7,15 +7,14 @@ import type { RsNode } from '../../protocol/rs.ts';
 import type { HostState } from '../../protocol/state.ts';
 import type { Log } from '../log.ts';
 import { resolveMeeting, type Standing, standingOf } from './admission.ts';
-import type { Channel, Listener, Refusal, RefusalCode, Transport } from './channel.ts';
+import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
 import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
+import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
 import { freshEchoMs, missesToAsk, pingEveryMs } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
-/** A failed attempt to listen is repeated at this pace; an address that appears is noticed at once besides. */
-const relistenMs = 1_000;
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
 const proofMs = 1_000;
 /** A tick that is this late means that this process was stalled: it counts no misses then. */
@@ -27,6 +26,8 @@ const witnessMs = 1_000;
 const twinPauseMs = 30_000;
 /** The same refusal of the same address is logged this often. */
 const refusalLogMs = 60_000;
+/** A trouble that was not seen for so long is over: who is turned away comes again every ten seconds. */
+const troubleMs = 60_000;
 /** Answers that are kept so that a request that comes twice is carried out once. */
 const maxAnswers = 256;
 
@@ -66,6 +67,8 @@ export interface Trouble {
   code: RefusalCode;
   host: string;
   text: string;
+  /** When it was seen last. Monotonic. */
+  seenAt: number;
 }
 
 /**
@@ -85,16 +88,18 @@ export class Mesh {
   /** Hosts with a twin, and until when (monotonic) none of the two is let in. */
   readonly #twins = new Map<string, number>();
   #own: Address | undefined;
-  #wanted: Address | undefined;
-  #listening: { address: Address; listener: Listener } | undefined;
-  #relisten: Promise<void> = Promise.resolve();
-  #relistenTimer: Timer | undefined;
+  readonly #listening: Listening;
   #tickTimer: Timer;
   #tickDue: number;
   #closed = false;
 
   constructor(deps: MeshDependencies) {
     this.#deps = deps;
+    this.#listening = new Listening({
+      ...deps,
+      connected: (channel) => this.#meet(channel),
+      refused: (refusal) => this.#note(refusal),
+    });
     this.#tickDue = deps.clock.monotonic() + pingEveryMs;
     this.#tickTimer = deps.clock.after(pingEveryMs, () => this.#tick());
   }
@@ -108,10 +113,7 @@ export class Mesh {
     if (this.#closed) return;
     this.#own = own;
     const wanted = bindable ? own : undefined;
-    if (wanted !== this.#wanted) {
-      this.#wanted = wanted;
-      this.#listenAsWanted();
-    }
+    void this.#listening.want(wanted);
     const targets = new Set(wanted === undefined ? [] : dialTargets(own, candidates));
     for (const [address, dialler] of this.#diallers) {
       if (targets.has(address)) continue;
@@ -150,7 +152,7 @@ export class Mesh {
 
   /** Takes up renewed certificates. Links stay, but for those whose certificate is denied now. */
   renew(denied: ReadonlySet<string>): void {
-    this.#listening?.listener.renew();
+    this.#listening.renew();
     for (const link of [...this.#greeting, ...this.#links()]) {
       if (denied.has(link.channel.serial))
         this.#refuse(link, 'denied', 'its certificate is on the deny-list');
@@ -211,46 +213,18 @@ export class Mesh {
 
   async close(reason: string): Promise<void> {
     this.#closed = true;
-    this.#relistenTimer?.cancel();
     this.#tickTimer.cancel();
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
     for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
-    this.#wanted = undefined;
-    this.#listenAsWanted();
-    await this.#relisten;
+    await this.#listening.want(undefined);
   }
 
   #links(): Link[] {
     return [...this.#peers.values()].flatMap(({ link }) => link ?? []);
   }
 
-  // Listening.
-
-  /** One at a time and always towards what is wanted last, however often that changed meanwhile. */
-  #listenAsWanted(): void {
-    this.#relistenTimer?.cancel();
-    this.#relisten = this.#relisten.then(async () => {
-      const wanted = this.#wanted;
-      if (this.#listening?.address === wanted) return;
-      await this.#listening?.listener.close();
-      this.#listening = undefined;
-      if (wanted === undefined) return;
-      const { transport, port, log, clock } = this.#deps;
-      try {
-        const listener = await transport.listen(
-          { address: wanted, port },
-          (channel) => this.#meet(channel),
-          (refusal) => this.#note(refusal),
-        );
-        this.#listening = { address: wanted, listener };
-        log.info({ address: wanted, port }, 'listening for peers');
-      } catch (thrown) {
-        log.warn({ address: wanted, port, err: thrown }, 'cannot listen for peers yet');
-        this.#relistenTimer = clock.after(relistenMs, () => this.#listenAsWanted());
-      }
-    });
-  }
+  // Turning away.
 
   /** Counts a refusal, and logs it unless that was done a moment ago: a flood must not become a flood of lines. */
   #note({ code, reason, from }: Refusal): void {
@@ -349,27 +323,27 @@ export class Mesh {
       return;
     }
     if (!this.#checkClaim(link)) return;
-    const old = this.#peers.get(host)?.link;
-    if (old?.peer !== undefined) {
+    // Another link may take the old one's place while that one has its time to prove that it lives; then it is judged anew.
+    for (let judged: Link | undefined; ; ) {
+      const old = this.#peers.get(host)?.link;
+      if (old?.peer === undefined || old === judged) break;
+      judged = old;
       const echoed = await old.provesAlive(proofMs);
-      // Either may have ended while we waited for the proof.
       if (!this.#greeting.has(link)) return;
       const lower = own.host < host ? 'us' : 'them';
-      switch (resolveMeeting(old.peer, fresh, echoed, link.channel.opener === lower)) {
-        case 'keep old':
-          link.end('duplicate', 'there is a link already');
-          return;
-        case 'twin':
-          this.#twins.set(host, clock.monotonic() + twinPauseMs);
-          this.#refuse(
-            link,
-            'twin',
-            `machines ${old.peer.machineId} (boot ${old.peer.bootId}) and ${fresh.machineId} (boot ${fresh.bootId}) have this certificate`,
-          );
-          old.end('refused', 'two machines have this certificate');
-          return;
-        case 'take fresh':
-          break;
+      const meeting = resolveMeeting(old.peer, fresh, echoed, link.channel.opener === lower);
+      if (meeting === 'keep old') {
+        link.end('duplicate', 'there is a link already');
+        return;
+      }
+      if (meeting === 'twin') {
+        this.#twins.set(host, clock.monotonic() + twinPauseMs);
+        const [first, second] = [old.peer, fresh].map(
+          ({ machineId, bootId }) => `${machineId} (boot ${bootId})`,
+        );
+        this.#refuse(link, 'twin', `machines ${first} and ${second} have this certificate`);
+        old.end('refused', 'twin: two machines have this certificate');
+        return;
       }
     }
     this.#adopt(link, host);
@@ -401,7 +375,7 @@ export class Mesh {
   #refuse(link: Link, code: RefusalCode, reason: string): void {
     const { host } = link.channel.identity;
     this.#note({ code, reason, from: link.channel.address });
-    this.#troubles.set(host, { code, host, text: reason });
+    this.#troubles.set(host, { code, host, text: reason, seenAt: this.#deps.clock.monotonic() });
     link.end('refused', `${code}: ${reason}`);
     this.#deps.changed();
   }
@@ -426,7 +400,6 @@ export class Mesh {
     const peer = this.#peers.get(link.channel.identity.host);
     if (standing === 'member' && peer !== undefined) {
       peer.provenUid = link.state?.nodeUid ?? link.peer?.nodeUid;
-      this.#troubles.delete(peer.host);
     }
     if (typeof standing === 'string') return true;
     this.#refuse(link, 'uid', standing.falseClaim);
@@ -456,6 +429,9 @@ export class Mesh {
       if (peer.judge()) news = true;
       if (peer.isSilent) peer.link?.drop(`no echo of ${peer.misses} pings`);
       else peer.ping();
+    }
+    for (const { host, seenAt } of this.#troubles.values()) {
+      if (now - seenAt > troubleMs) news = this.#troubles.delete(host);
     }
     this.#tickDue = now + pingEveryMs;
     this.#tickTimer = clock.after(pingEveryMs, () => this.#tick());

@@ -181,7 +181,9 @@ describe('the mesh', () => {
     runChecks({ ...others, observations: healthy, ...facts }).find((result) => result.code === code);
 
   it('is at fault when somebody with a certificate of the cluster was turned away', () => {
-    const troubles = [{ code: 'twin', host: 'n3', text: 'two machines have this certificate' }] as const;
+    const troubles = [
+      { code: 'twin', host: 'n3', text: 'two machines have this certificate', seenAt: 0 },
+    ] as const;
     expect(outcome('MESH_PEER_REFUSED', { troubles })).toMatchObject({
       outcome: 'fail',
       evidence: 'n3: twin: two machines have this certificate',
