@@ -13,6 +13,8 @@ import {
   type ExecOptions,
   type ExecResult,
   isAlive,
+  killGroup,
+  killIfThere,
   type ProcessId,
   processById,
   run,
@@ -383,9 +385,7 @@ export class Host {
     });
     exited.catch(() => {});
     const kill = async () => {
-      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-        process.kill(-child.pid, 'SIGKILL');
-      }
+      if (child.exitCode === null && child.signalCode === null) await killGroup(child);
       await exited;
     };
     const lines = createInterface({ input: child.stdout });
@@ -512,14 +512,6 @@ function enterHost(leader: number, argv: readonly string[]): string[] {
     ...['setpriv', `--bounding-set=${foreignCapabilities.map((name) => `-${name}`).join()}`],
     ...['env', '-i', `PATH=${systemPath}`, 'LC_ALL=C', 'HOME=/root', 'TERM=xterm', ...argv],
   ];
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (thrown) {
-    if (errnoOf(thrown) !== 'ESRCH') throw thrown;
-  }
 }
 
 /** Runs a command in the namespaces that the hosts' cards and disks are in. */

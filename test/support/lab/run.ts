@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RlnetError } from '../../../src/protocol/errors.ts';
+import { errnoOf, RlnetError } from '../../../src/protocol/errors.ts';
 
 /** What the machine's own tools are found by, whatever the caller's environment is like. */
 export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -38,19 +38,15 @@ export async function run(argv: readonly string[], options: ExecOptions = {}): P
     stdio: 'pipe',
     env: { PATH: systemPath, LC_ALL: 'C', HOME: '/root' },
   });
-  const killGroup = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // Already over.
-    }
+  const kill = () => {
+    killGroup(child).catch(() => {});
   };
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    killGroup();
+    kill();
   }, timeoutMs);
-  signal?.addEventListener('abort', killGroup, { once: true });
+  signal?.addEventListener('abort', kill, { once: true });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
@@ -87,7 +83,7 @@ export async function run(argv: readonly string[], options: ExecOptions = {}): P
     return { exitCode, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', killGroup);
+    signal?.removeEventListener('abort', kill);
   }
 }
 
@@ -124,6 +120,41 @@ export async function processById(pid: number): Promise<ProcessId | undefined> {
 
 export async function isAlive(process: ProcessId): Promise<boolean> {
   return (await processById(process.pid))?.startTime === process.startTime;
+}
+
+/** Sends a signal to a process, or with a negative number to a group, that may have ended already. */
+export function killIfThere(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal);
+  } catch (thrown) {
+    if (errnoOf(thrown) !== 'ESRCH') throw thrown;
+  }
+}
+
+/**
+ * Kills a command that leads a process group, and the group with it: the others first, so that the leader can reap
+ * its child. Left to the machine's PID 1 a child on a host would be a zombie there for seconds, and hold up a reboot.
+ */
+export async function killGroup({ pid: leader }: ChildProcess): Promise<void> {
+  if (leader === undefined) return;
+  // Stopped, it starts no other while we look.
+  killIfThere(leader, 'SIGSTOP');
+  const others = (await readdir('/proc')).map(Number).filter((pid) => pid > 0 && pid !== leader);
+  const groups = await Promise.all(others.map(groupOf));
+  const members = others.filter((_, index) => groups[index] === leader);
+  for (const pid of members) killIfThere(pid);
+  if (members.length > 0) killIfThere(leader, 'SIGCONT');
+  for (let tries = 0; members.length > 0 && tries < 100; tries += 1) {
+    if ((await processById(leader)) === undefined) break;
+    await sleep(10);
+  }
+  killIfThere(-leader);
+}
+
+/** The process group of a process, or undefined where there is none. proc_pid_stat(5). */
+async function groupOf(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
 }
 
 /**
