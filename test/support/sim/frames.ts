@@ -32,7 +32,10 @@ export function sizeOf(frame: Frame): number {
     case 'server hello':
     case 'upgrade':
       return 1500;
-    default:
+    case 'client hello':
+    case 'alert':
+    case 'switching protocols':
+    case 'forbidden':
       return 300;
   }
 }
@@ -48,7 +51,10 @@ export function describeFrame(frame: Frame): string {
       return `alert ${frame.reason}`;
     case 'forbidden':
       return `forbidden ${frame.code}`;
-    default:
+    case 'client hello':
+    case 'server hello':
+    case 'upgrade':
+    case 'switching protocols':
       return frame.kind;
   }
 }

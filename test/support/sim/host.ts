@@ -74,7 +74,7 @@ export class SimHost implements Machine, RsMachine {
     const machineId = plan.machineId ?? createSimRandom(kernel.random.split(`${plan.name}/machine-id`)).id();
     this.put('/etc/machine-id', `${machineId}\n`);
     this.put('/etc/hosts', '127.0.0.1 localhost\n::1 localhost\n');
-    this.put('/var/lib/empty', '');
+    this.put('/var/lib/.keep', '');
     if (plan.nodeUid !== undefined) {
       this.put(nodeIdFile, `${plan.nodeUid}\n`);
       this.setUnit(rsUnit, { activeState: 'inactive', subState: 'dead' });
@@ -238,7 +238,7 @@ export class SimHost implements Machine, RsMachine {
   }
 
   #mount(path: string): SimDisk {
-    return path.startsWith('/run/') || path.startsWith('/proc/') ? this.#memoryDisk : this.disk;
+    return /^\/(run|proc)(\/|$)/.test(path) ? this.#memoryDisk : this.disk;
   }
 
   #boot(): void {
@@ -248,7 +248,7 @@ export class SimHost implements Machine, RsMachine {
     this.#localSockets = new SimLocalSockets();
     const chance = this.#kernel.random.split(`${this.name}/boot ${this.#boots}`);
     this.put('/proc/sys/kernel/random/boot_id', `${createSimRandom(chance).id()}\n`);
-    this.put('/run/.mounted', '');
+    this.put('/run/.keep', '');
     this.interfaces.addLink('lo');
     this.interfaces.addLink('eth0');
     const boot = this.#boots;

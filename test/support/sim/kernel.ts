@@ -23,6 +23,8 @@ export class Kernel {
   #now = 0;
   /** How many events ran. */
   events = 0;
+  /** The event that ran last. */
+  last: KernelEvent | undefined;
 
   constructor(seed: string, onLine?: (line: string) => void) {
     this.seed = seed;
@@ -44,8 +46,7 @@ export class Kernel {
     owner?: Owner,
   ): KernelEvent {
     const event: KernelEvent = {
-      // Whole microseconds: sums of fractions stay readable.
-      time: Math.round((this.#now + delayMs) * 1000) / 1000,
+      time: wholeMicroseconds(this.#now + delayMs),
       sequence: this.#sequence++,
       kind,
       label,
@@ -79,7 +80,7 @@ export class Kernel {
 
   /** Lets `ms` milliseconds of virtual time go by. */
   async run(ms: number): Promise<void> {
-    await this.#runTo(this.#now + ms, () => false);
+    await this.#runTo(wholeMicroseconds(this.#now + ms), () => false);
   }
 
   /**
@@ -88,8 +89,9 @@ export class Kernel {
    */
   async runUntil(condition: () => boolean, withinMs: number): Promise<number | undefined> {
     const start = this.#now;
-    const met = await this.#runTo(start + withinMs, condition);
-    return met ? this.#now - start : undefined;
+    return (await this.#runTo(wholeMicroseconds(start + withinMs), condition))
+      ? this.#now - start
+      : undefined;
   }
 
   /** Runs events as they come, for tests that await something of the simulation by themselves. Call the result to end it. */
@@ -99,7 +101,7 @@ export class Kernel {
       while (!stopped) {
         const next = this.#queue.peek();
         if (next !== undefined) await this.#runTo(next.time, () => stopped);
-        await new Promise(setImmediate);
+        await new Promise((resolve) => setImmediate(resolve));
       }
     })();
     return () => {
@@ -110,7 +112,7 @@ export class Kernel {
   async #runTo(time: number, condition: () => boolean): Promise<boolean> {
     // From here on this runs in a microtask, where a tick comes after every other microtask, however they beget each other.
     await Promise.resolve();
-    await new Promise(process.nextTick);
+    await tick();
     if (condition()) return true;
     for (let next = this.#queue.peek(); next !== undefined && next.time <= time; next = this.#queue.peek()) {
       this.#queue.pop();
@@ -118,14 +120,25 @@ export class Kernel {
       this.#now = next.time;
       if (next.owner !== undefined && !next.owner.takes(next)) continue;
       this.events += 1;
+      this.last = next;
       this.trace.add(this.#now, next.owner?.name ?? 'world', next.label);
       next.run();
-      await new Promise(process.nextTick);
+      await tick();
       for (const check of this.#checks) check(next);
       if (condition()) return true;
-      if (this.events % eventsPerTurn === 0) await new Promise(setImmediate);
+      if (this.events % eventsPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     this.#now = Math.max(this.#now, time);
     return false;
   }
+}
+
+/** Resolves when every microtask has run, also those that others begot: Node drains them before it takes the next tick. */
+function tick(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
+}
+
+/** In milliseconds, without what is smaller: sums of fractions stay readable, and equal where they are meant to be. */
+function wholeMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

@@ -7,9 +7,9 @@ import { createSimRandom, type Stream } from './random.ts';
 /** The clocks of the machine that a process runs on. */
 export interface MachineClocks {
   /** Milliseconds since the epoch. */
-  wall(): number;
+  wall: () => number;
   /** Milliseconds since boot. */
-  monotonic(): number;
+  monotonic: () => number;
 }
 
 /**
@@ -31,12 +31,16 @@ export class SimProcess implements Owner {
   #arrivals: KernelEvent[] = [];
   #alive = true;
   #frozen = false;
-  #stalledUntil = 0;
+  /** Stalls that are under way. */
+  #stalls = 0;
+  /** Since when its event loop turns without a break, or would if it is held up now. Virtual time. */
+  runningSince: number;
 
   /** @param name unique in the run: the streams of chance of this process hang on it */
   constructor(kernel: Kernel, name: string, clocks: MachineClocks) {
     this.#kernel = kernel;
     this.name = name;
+    this.runningSince = kernel.now;
     this.random = createSimRandom(kernel.random.split(`${name}/random`));
     this.latency = kernel.random.split(`${name}/latency`);
     this.#lateness = kernel.random.split(`${name}/lateness`);
@@ -53,7 +57,7 @@ export class SimProcess implements Owner {
 
   /** Whether its event loop turns: neither dead nor frozen nor stalled. */
   get isRunning(): boolean {
-    return this.#alive && !this.#frozen && this.#kernel.now >= this.#stalledUntil;
+    return this.#alive && !this.#frozen && this.#stalls === 0;
   }
 
   /** Something from outside that the event loop gets to see `delayMs` from now: a packet, the end of a system call. */
@@ -90,19 +94,25 @@ export class SimProcess implements Owner {
 
   /** SIGSTOP. */
   freeze(): void {
+    this.#kernel.note('fault', `${this.name} is frozen`);
     this.#frozen = true;
   }
 
   /** SIGCONT. */
   thaw(): void {
+    this.#kernel.note('fault', `${this.name} is thawed`);
     this.#frozen = false;
     this.#release();
   }
 
   /** Holds the event loop up for `ms` milliseconds. */
   stall(ms: number): void {
-    this.#stalledUntil = Math.max(this.#stalledUntil, this.#kernel.now + ms);
-    this.#kernel.world(ms, `${this.name} goes on`, () => this.#release());
+    this.#kernel.note('fault', `${this.name} stalls for ${ms} ms`);
+    this.#stalls += 1;
+    this.#kernel.world(ms, `${this.name} goes on`, () => {
+      this.#stalls -= 1;
+      this.#release();
+    });
   }
 
   takes(event: KernelEvent): boolean {
@@ -114,6 +124,7 @@ export class SimProcess implements Owner {
 
   #release(): void {
     if (!this.isRunning) return;
+    this.runningSince = this.#kernel.now;
     const held = [...this.#timers, ...this.#arrivals];
     this.#timers = [];
     this.#arrivals = [];

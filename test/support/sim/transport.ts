@@ -38,11 +38,11 @@ export function createSimTransport(
   /** What TLS itself finds wrong. */
   const distrust = (certificate: SimCertificate): Objection | undefined => {
     if (!tls().authorities.includes(certificate.authority)) {
-      return { code: 'certificate', reason: 'unable to get local issuer certificate' };
+      return { code: 'unknown_ca', reason: 'unable to get local issuer certificate' };
     }
     const now = process.clock.wall();
     if (now > certificate.validTo) return { code: 'expired', reason: 'certificate has expired' };
-    if (now < certificate.validFrom) return { code: 'certificate', reason: 'certificate is not yet valid' };
+    if (now < certificate.validFrom) return { code: 'handshake', reason: 'certificate is not yet valid' };
     return undefined;
   };
 
@@ -70,12 +70,12 @@ export function createSimTransport(
     };
     const timer = process.clock.after(handshakeTimeoutMs, () => {
       socket.destroy();
-      if (!greeted) onRefusal({ code: 'certificate', reason: 'TLS handshake timeout', from });
+      if (!greeted) onRefusal({ code: 'handshake', reason: 'TLS handshake timeout', from });
     });
     socket.start({
       closed: (reason) => {
         timer.cancel();
-        onRefusal({ code: 'certificate', reason, from });
+        onRefusal({ code: 'handshake', reason, from });
       },
       frame: (frame) => {
         if (frame.kind === 'client hello') {
@@ -193,7 +193,10 @@ export function createSimTransport(
                   timer.cancel();
                   resolve(new SocketChannel(process, outcome, theirs, to.address, 'us'));
                   return;
-                default:
+                case 'client hello':
+                case 'upgrade':
+                case 'text':
+                case 'close':
                   return;
               }
             },

@@ -1,0 +1,244 @@
+import { familyOf } from '../../src/protocol/address.ts';
+import { full } from '../support/sampling.ts';
+import { agentService } from '../support/sim/agent.ts';
+import {
+  accusations,
+  isLinked,
+  isReachable,
+  isUnreachable,
+  recordVerdicts,
+  timeUntil,
+  type Verdict,
+} from '../support/sim/detection.ts';
+import { allFaults, randomFaults } from '../support/sim/faults.ts';
+import type { Invariant, Scenario, Stage } from '../support/sim/scenario.ts';
+import type { ClusterPlan, World } from '../support/sim/world.ts';
+
+/** Every scenario by name, for the tests and for replay.ts. */
+
+/** No connection is of another family than the cluster's internal one. */
+export const oneFamily: Invariant = (world) => {
+  for (const { a, b } of world.network.connections()) {
+    for (const { address, machine } of [a, b]) {
+      if (familyOf(address) === world.rs.config.internalFamily) continue;
+      throw new Error(`${machine.name} has a connection over ${address}, which is of the other family.`);
+    }
+  }
+};
+
+/** How long a full mesh may take once nothing stands in its way. */
+export const meshWithinMs = 20_000;
+
+/** Runs until every agent is linked to every other. @returns how long that took, in milliseconds */
+async function untilMeshed({ kernel, world }: Stage, withinMs: number): Promise<number> {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const took = await kernel.runUntil(() => {
+    if (kernel.now - lookedAt < 10) return false;
+    lookedAt = kernel.now;
+    return world.missingLinks().length === 0;
+  }, withinMs);
+  if (took === undefined) {
+    throw new Error(`No full mesh after ${withinMs} ms: ${world.missingLinks().join(', ')} are missing.`);
+  }
+  return took;
+}
+
+/** Each pair with the number of its connections that both ends still have. */
+function connectionsByPair(world: World): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { a, b } of world.network.connections()) {
+    const pair = [a.machine.name, b.machine.name].sort().join('-');
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** @throws where a pair has not exactly one connection */
+function oneLinkEachPair({ world }: Stage): void {
+  const counts = connectionsByPair(world);
+  const pairs = (world.hosts.length * (world.hosts.length - 1)) / 2;
+  const wrong = [...counts].filter(([, count]) => count !== 1).map(([pair, count]) => `${pair}: ${count}`);
+  if (wrong.length > 0 || counts.size !== pairs) {
+    throw new Error(`${counts.size} of ${pairs} pairs are connected; not once each: ${wrong.join(', ')}.`);
+  }
+}
+
+function clusterName({ hosts, families }: ClusterPlan): string {
+  return `${hosts}-${families.join('-')}`;
+}
+
+/** From power on to a full mesh with one link a pair. @returns how long that took, in milliseconds */
+export function meshing(cluster: ClusterPlan): Scenario<number> {
+  return {
+    name: `meshing-${clusterName(cluster)}`,
+    cluster,
+    invariants: [oneFamily],
+    async run(stage) {
+      const took = await untilMeshed(stage, meshWithinMs);
+      // Time for links that lost against another one to be gone.
+      await stage.kernel.run(3_000);
+      oneLinkEachPair(stage);
+      return took;
+    },
+  };
+}
+
+/** Faults of every kind for two minutes. @returns how long the mesh took to be whole again, in milliseconds */
+export function mending(cluster: ClusterPlan): Scenario<number> {
+  return {
+    name: `mending-${clusterName(cluster)}`,
+    cluster,
+    invariants: [oneFamily],
+    async run(stage) {
+      await untilMeshed(stage, meshWithinMs);
+      await randomFaults(stage, { kinds: allFaults, forMs: 120_000, everyMs: 4_000 });
+      const took = await untilMeshed(stage, mendWithinMs);
+      await stage.kernel.run(5_000);
+      oneLinkEachPair(stage);
+      return took;
+    },
+  };
+}
+
+/** How long a mesh may take after faults: a host has to boot, an agent to start and the others to dial it. */
+export const mendWithinMs = 60_000;
+
+export const threeHosts: ClusterPlan = { hosts: 3, families: ['ipv4'] };
+export const nineHosts: ClusterPlan = { hosts: 9, families: ['ipv4'] };
+export const clusters: readonly ClusterPlan[] = [
+  threeHosts,
+  { hosts: 3, families: ['ipv6', 'ipv4'] },
+  nineHosts,
+  { hosts: 9, families: ['ipv4', 'ipv6'] },
+];
+
+/** One number for each observer in each trial, in milliseconds. */
+export interface Detection {
+  /** Until the peer was called unreachable. */
+  lost: number[];
+  /** Until the peer was no longer called reachable. */
+  doubted: number[];
+  /** From its return until the peer was reachable again. */
+  back: number[];
+}
+
+/** How long an observation may take. */
+const observeMs = 30_000;
+
+/**
+ * Takes one host or agent away again and again, at random, and measures when the others notice, both ways.
+ * @param take    makes it silent
+ * @param giveBack undoes that
+ */
+function detection(
+  name: string,
+  trials: number,
+  take: (world: World, host: string) => void,
+  giveBack: (world: World, host: string) => void,
+): Scenario<Detection> {
+  return {
+    name,
+    cluster: nineHosts,
+    invariants: [oneFamily],
+    async run(stage) {
+      const { kernel, world, chance } = stage;
+      const found: Detection = { doubted: [], lost: [], back: [] };
+      await untilMeshed(stage, meshWithinMs);
+      for (let trial = 0; trial < trials; trial++) {
+        await kernel.run(chance.between(2_000, 4_000));
+        const subject = chance.pick(world.hosts).name;
+        const others = world.hosts.map((host) => host.name).filter((host) => host !== subject);
+        take(world, subject);
+        const { doubted, lost } = await timeUntil(
+          kernel,
+          world,
+          others,
+          subject,
+          { doubted: (link) => !isReachable(link), lost: isUnreachable },
+          observeMs,
+        );
+        found.doubted.push(...doubted.values());
+        found.lost.push(...lost.values());
+        await kernel.run(chance.between(1_000, 20_000));
+        giveBack(world, subject);
+        const again = (link: Parameters<typeof isLinked>[0]) => isLinked(link) && isReachable(link);
+        const { back } = await timeUntil(kernel, world, others, subject, { back: again }, observeMs);
+        found.back.push(...back.values());
+      }
+      return found;
+    },
+  };
+}
+
+/** A host whose packets are all dropped, both ways, without a reset. */
+export function silentHost(trials: number): Scenario<Detection> {
+  return detection(
+    'silent-host',
+    trials,
+    (world, host) => world.network.isolate(host),
+    (world, host) => world.network.rejoin(host),
+  );
+}
+
+/** An agent that is killed while its host lives. */
+export function killedAgent(trials: number): Scenario<Detection> {
+  return detection(
+    'killed-agent',
+    trials,
+    (world, host) => world.host(host).stop(agentService),
+    (world, host) => world.host(host).start(agentService),
+  );
+}
+
+/** What came of an hour of load. */
+export interface Load {
+  verdicts: Verdict[];
+  /** Verdicts of unreachable on an agent that was answering. */
+  accusations: Verdict[];
+}
+
+/**
+ * Nine agents with 5 % packet loss; one stalls for 5 s now and then, another is stopped for 60 s now and then, and wall clocks jump by
+ * up to an hour either way.
+ */
+export function load(minutes: number): Scenario<Load> {
+  return {
+    name: 'load',
+    cluster: nineHosts,
+    invariants: [oneFamily],
+    async run(stage) {
+      const { kernel, world, chance } = stage;
+      await untilMeshed(stage, meshWithinMs);
+      await kernel.run(5_000);
+      const verdicts = recordVerdicts(kernel, world);
+      for (const path of world.network.allPaths()) path.loss = 0.05;
+      const until = kernel.now + minutes * 60_000;
+      const now = (service: string) => world.host(service).process(agentService);
+      const again = (lowMs: number, highMs: number, action: () => void): void => {
+        kernel.world(chance.between(lowMs, highMs), 'the load goes on', () => {
+          if (kernel.now >= until) return;
+          action();
+          again(lowMs, highMs, action);
+        });
+      };
+      again(15_000, 60_000, () => now('n2')?.stall(5_000));
+      again(90_000, 180_000, () => {
+        const process = now('n5');
+        process?.freeze();
+        kernel.world(60_000, 'SIGCONT', () => process?.thaw());
+      });
+      again(10_000, 60_000, () => chance.pick(world.hosts).jumpWall(chance.between(-3_600_000, 3_600_000)));
+      await kernel.run(until - kernel.now);
+      return { verdicts, accusations: accusations(verdicts) };
+    },
+  };
+}
+
+/** Those that the command line can name. */
+export const scenarios: readonly Scenario[] = [
+  ...clusters.map(meshing),
+  ...clusters.map(mending),
+  silentHost(full ? 20 : 8),
+  killedAgent(full ? 20 : 8),
+  load(full ? 60 : 5),
+];
