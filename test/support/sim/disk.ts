@@ -13,6 +13,8 @@ export interface SimFile {
   durable: { content: Uint8Array; mode: number };
   /** Every content since then; any sector of any of them may have reached the disk. */
   unsynced: Uint8Array[];
+  /** Where what the next fsync writes begins, in bytes; infinite while all is clean. */
+  dirtyFrom: number;
 }
 
 export interface SimDirectory {
@@ -84,7 +86,14 @@ export class SimDisk {
     const name = posix.basename(path);
     if (parent.entries.has(name)) throw systemError('EEXIST', path);
     const content = new Uint8Array();
-    const file: SimFile = { kind: 'file', mode, content, durable: { content, mode }, unsynced: [] };
+    const file: SimFile = {
+      kind: 'file',
+      mode,
+      content,
+      durable: { content, mode },
+      unsynced: [],
+      dirtyFrom: Number.POSITIVE_INFINITY,
+    };
     change(parent, (entries) => entries.set(name, file));
     this.#changed(path);
     return file;
@@ -100,11 +109,12 @@ export class SimDisk {
     this.#changed(path);
   }
 
-  /** Replaces the content. @throws ENOSPC, with what fitted written */
-  write(path: string, file: SimFile, content: Uint8Array): void {
+  /** Replaces the content, which is as it was before `from`. @throws ENOSPC, with what fitted written */
+  write(path: string, file: SimFile, content: Uint8Array, from = 0): void {
     const room = this.capacity - this.used() + file.content.length;
     file.content = content.slice(0, Math.max(0, room));
     file.unsynced.push(file.content);
+    file.dirtyFrom = Math.min(file.dirtyFrom, from);
     this.#changed(path);
     if (content.length > room) throw systemError('ENOSPC', path);
   }
@@ -113,21 +123,23 @@ export class SimDisk {
     const content = new Uint8Array(file.content.length + bytes.length);
     content.set(file.content);
     content.set(bytes, file.content.length);
-    this.write(path, file, content);
+    this.write(path, file, content, file.content.length);
   }
 
   /** fsync of a file. @throws EIO */
   sync(path: string, file: SimFile): void {
+    const failing = this.failingSyncs > 0;
+    if (!failing) writeBack(file);
     file.unsynced = [];
-    this.#failIfAsked(path);
-    file.durable = { content: file.content, mode: file.mode };
+    file.dirtyFrom = Number.POSITIVE_INFINITY;
+    if (failing) this.#fail(path);
   }
 
   /** fsync of a directory. @throws ENOENT, EIO */
   syncDirectory(path: string): void {
     const found = this.#directory(path);
     found.unsynced = [];
-    this.#failIfAsked(path);
+    if (this.failingSyncs > 0) this.#fail(path);
     found.durable = new Map(found.entries);
   }
 
@@ -167,7 +179,7 @@ export class SimDisk {
   syncAll(): void {
     forEach(this.root, (node) => {
       node.unsynced = [];
-      if (node.kind === 'file') node.durable = { content: node.content, mode: node.mode };
+      if (node.kind === 'file') writeBack(node);
       else node.durable = new Map(node.entries);
     });
   }
@@ -200,8 +212,7 @@ export class SimDisk {
     return node;
   }
 
-  #failIfAsked(path: string): void {
-    if (this.failingSyncs === 0) return;
+  #fail(path: string): never {
     this.failingSyncs -= 1;
     throw systemError('EIO', path);
   }
@@ -228,6 +239,16 @@ function forEach(node: SimNode, visit: (node: SimNode) => void): void {
   for (const child of children) forEach(child, visit);
 }
 
+/** What is dirty goes to the disk; what is clean stays what it is there, which after a failed fsync is not what is read. */
+function writeBack(file: SimFile): void {
+  const { content, mode, dirtyFrom } = file;
+  const written = new Uint8Array(content.length);
+  written.set(file.durable.content.subarray(0, Math.min(dirtyFrom, written.length)));
+  if (dirtyFrom < content.length) written.set(content.subarray(dirtyFrom), dirtyFrom);
+  file.durable = { content: written, mode };
+  file.dirtyFrom = Number.POSITIVE_INFINITY;
+}
+
 function entriesAfterPowerCut(node: SimDirectory, chance: Stream): void {
   const entries = new Map(node.durable);
   const kept = chance.below(node.unsynced.length + 1);
@@ -239,6 +260,7 @@ function entriesAfterPowerCut(node: SimDirectory, chance: Stream): void {
 function afterPowerCut(file: SimFile, chance: Stream): void {
   if (file.unsynced.length > 0) file.content = tornContent(file, chance);
   else file.content = file.durable.content;
+  file.dirtyFrom = Number.POSITIVE_INFINITY;
   file.mode = file.durable.mode;
   file.durable = { content: file.content, mode: file.mode };
 }

@@ -101,7 +101,7 @@ export class Kernel {
       while (!stopped) {
         const next = this.#queue.peek();
         if (next !== undefined) await this.#runTo(next.time, () => stopped);
-        await new Promise((resolve) => setImmediate(resolve));
+        else await new Promise((resolve) => setTimeout(resolve, 1));
       }
     })();
     return () => {

@@ -8,8 +8,8 @@ import type { SimProcess } from './process.ts';
 const sendBuffer = 64 * 1024;
 /** What the kernel takes from the network before the process has read it. */
 const receiveWindow = 128 * 1024;
-/** Linux gives a connection up after so many retransmissions without an answer (tcp_retries2): after about a quarter of an hour. */
-const mostRetries = 15;
+/** Linux gives a connection up after 15 retransmissions without an answer (tcp_retries2), here with the probe before: after 924 s. */
+const mostRetries = 16;
 
 /**
  * When an unanswered segment is sent again, milliseconds after the time before: a tail loss probe after 200 ms (RFC 8985), then

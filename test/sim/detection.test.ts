@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { full } from '../support/sampling.ts';
+import { play, type Scenario } from '../support/sim/scenario.ts';
+import { distributionOf } from '../support/sim/statistics.ts';
+import { type Detection, killedAgent, load, silentHost } from './scenarios.ts';
+
+/** Who notices what, and when, with nine agents. Figures of a full run: docs/simulation.md. */
+
+const seeds = full ? 50 : 5;
+const trials = full ? 20 : 8;
+
+async function measure(make: (trials: number) => Scenario<Detection>): Promise<Detection> {
+  const all: Detection = { doubted: [], lost: [], back: [] };
+  for (let seed = 1; seed <= seeds; seed++) {
+    const { result } = await play(make(trials), seed);
+    for (const key of ['doubted', 'lost', 'back'] as const) all[key].push(...result[key]);
+  }
+  for (const key of ['doubted', 'lost', 'back'] as const) {
+    console.info(`${make(trials).name}: ${key} ${JSON.stringify(distributionOf(all[key]))}`);
+  }
+  return all;
+}
+
+describe(`in ${seeds * trials} trials`, () => {
+  it('a host that is cut off silently is unreachable at every other in 3 s (p99), and back in 3 s', async () => {
+    const { lost, back } = await measure(silentHost);
+    expect(distributionOf(lost).p99).toBeLessThanOrEqual(3_000);
+    expect(distributionOf(back).p99).toBeLessThanOrEqual(3_000);
+  }, 600_000);
+
+  it('a killed agent is doubted at once and unreachable in 1 s', async () => {
+    const { doubted, lost } = await measure(killedAgent);
+    expect(distributionOf(doubted).p99).toBeLessThanOrEqual(100);
+    expect(distributionOf(lost).p99).toBeLessThanOrEqual(1_000);
+  }, 600_000);
+});
+
+const minutes = full ? 60 : 5;
+
+describe(`in ${minutes} minutes with 5 % loss, stalls of 5 s, a stop of 60 s and clock jumps`, () => {
+  it.each(full ? [1, 2, 3, 4, 5] : [1, 2])(
+    'no peer that answers is called unreachable, seed %i',
+    async (seed) => {
+      const { result } = await play(load(minutes), seed);
+      // The faults did reach the detector: the stopped and the stalled one were called unreachable.
+      const lost = result.verdicts.filter(({ now }) => now.endsWith('unreachable'));
+      expect(new Set(lost.map(({ subject }) => subject))).toEqual(new Set(['n2', 'n5']));
+      expect(result.accusations).toEqual([]);
+    },
+    600_000,
+  );
+});
