@@ -1,11 +1,19 @@
 import type { LineChannel, LocalSockets } from '../host/ports/local-sockets.ts';
-import { decodeMessage, encodeMessage, type Message, responseTo } from '../protocol/messages.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  maxLocalMessageBytes,
+  responseTo,
+} from '../protocol/messages.ts';
 import type { Caller } from '../protocol/methods.ts';
 import type { ClusterView } from '../protocol/state.ts';
 import { answerOf } from './answer.ts';
 
+const encodeLocal = (message: Message): string => encodeMessage(message, maxLocalMessageBytes);
+
 /** Someone who watches and does not read is dropped when this much is waiting. */
-const maxQueuedBytes = 1024 * 1024;
+const maxQueuedBytes = 2 * maxLocalMessageBytes;
 
 export interface ControlDependencies {
   sockets: LocalSockets;
@@ -40,7 +48,7 @@ export async function openControl(deps: ControlDependencies): Promise<Control> {
   };
 
   const answer = async (channel: LineChannel, caller: Caller, line: string): Promise<void> => {
-    const outcome = await answerOf(async () => decodeMessage(line));
+    const outcome = await answerOf(async () => decodeMessage(line, maxLocalMessageBytes));
     const message = 'result' in outcome ? (outcome.result as Message | undefined) : undefined;
     if ('error' in outcome || (message !== undefined && message.type !== 'request')) {
       channel.close();
@@ -49,10 +57,10 @@ export async function openControl(deps: ControlDependencies): Promise<Control> {
     if (message?.type !== 'request') return;
     const reply = await answerOf(async () => {
       const result = await deps.call(caller, message.method, message.params);
-      encodeMessage(responseTo(message.id, { result }));
+      encodeLocal(responseTo(message.id, { result }));
       return result;
     });
-    channel.send(encodeMessage(responseTo(message.id, reply)));
+    channel.send(encodeLocal(responseTo(message.id, reply)));
     if (message.method === 'watch' && 'result' in reply) watchers.add(channel);
   };
 
@@ -71,7 +79,7 @@ export async function openControl(deps: ControlDependencies): Promise<Control> {
   return {
     changed() {
       if (watchers.size === 0) return;
-      const line = encodeMessage({ type: 'event', name: 'status', data: deps.view() });
+      const line = encodeLocal({ type: 'event', name: 'status', data: deps.view() });
       for (const watcher of watchers) {
         if (watcher.queuedBytes > maxQueuedBytes) watcher.close();
         else watcher.send(line);

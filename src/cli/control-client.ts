@@ -3,7 +3,13 @@ import type { Clock } from '../host/ports/clock.ts';
 import type { LineChannel, LocalSockets } from '../host/ports/local-sockets.ts';
 import type { Random } from '../host/ports/random.ts';
 import { RlnetError } from '../protocol/errors.ts';
-import { decodeMessage, decodeWith, encodeMessage, errorFromResponse } from '../protocol/messages.ts';
+import {
+  decodeMessage,
+  decodeWith,
+  encodeMessage,
+  errorFromResponse,
+  maxLocalMessageBytes,
+} from '../protocol/messages.ts';
 import { type MethodName, methods, type Params, type Result } from '../protocol/methods.ts';
 import { type ClusterView, clusterViewSchema } from '../protocol/state.ts';
 
@@ -76,7 +82,7 @@ export class ControlClient {
   }
 
   #receive(line: string): void {
-    const message = decodeMessage(line);
+    const message = decodeMessage(line, maxLocalMessageBytes);
     if (message?.type === 'event' && message.name === 'status') {
       this.#onView(decodeWith(clusterViewSchema, message.data, 'a status event'));
     }

@@ -2,7 +2,7 @@ import { chmod, chown, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { errnoOf, RlnetError } from '../protocol/errors.ts';
-import { maxMessageBytes } from '../protocol/messages.ts';
+import { maxLocalMessageBytes } from '../protocol/messages.ts';
 import type { Files } from './ports/files.ts';
 import type { LineChannel, LocalSockets } from './ports/local-sockets.ts';
 
@@ -93,7 +93,7 @@ function channelOver(socket: Socket): LineChannel {
     rest = lines.pop() ?? '';
     for (const line of lines) onLine(line);
     // A line that never ends would fill the memory of whoever listens.
-    if (rest.length > maxMessageBytes) socket.destroy();
+    if (rest.length > maxLocalMessageBytes) socket.destroy();
   });
   socket.on('error', () => socket.destroy());
   socket.on('close', () => onClosed());

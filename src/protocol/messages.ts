@@ -9,8 +9,10 @@ export const subprotocol = 'rlnet.v1';
 export const protocolRange = { min: 1, max: 1 } as const;
 /** TCP port of the mesh; in none of RS's ranges (RS/networking/port-configurations). */
 export const meshPort = 9470;
-/** No message, in either direction, is longer than this many bytes. */
+/** No message of the mesh, in either direction, is longer than this many bytes. */
 export const maxMessageBytes = 64 * 1024;
+/** Nor one on a control socket, where a view of a hundred hosts has to pass whole. */
+export const maxLocalMessageBytes = 4 * 1024 * 1024;
 
 const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
@@ -77,8 +79,8 @@ function invalid(why: string): RlnetError {
  * @returns undefined for a well-formed message of a type that this version does not know: to be ignored.
  * @throws RlnetError MESSAGE_INVALID for anything too long, not JSON, or not of its type's shape.
  */
-export function decodeMessage(text: string): Message | undefined {
-  if (Buffer.byteLength(text) > maxMessageBytes) throw invalid(`longer than ${maxMessageBytes} bytes`);
+export function decodeMessage(text: string, maxBytes = maxMessageBytes): Message | undefined {
+  if (Buffer.byteLength(text) > maxBytes) throw invalid(`longer than ${maxBytes} bytes`);
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -92,10 +94,10 @@ export function decodeMessage(text: string): Message | undefined {
 }
 
 /** @throws RlnetError MESSAGE_INVALID where the message would be too long for the other side to take. */
-export function encodeMessage(message: Message): string {
+export function encodeMessage(message: Message, maxBytes = maxMessageBytes): string {
   const text = JSON.stringify(message);
-  if (Buffer.byteLength(text) > maxMessageBytes) {
-    throw invalid(`a ${message.type} of ${Buffer.byteLength(text)} bytes is longer than ${maxMessageBytes}`);
+  if (Buffer.byteLength(text) > maxBytes) {
+    throw invalid(`a ${message.type} of ${Buffer.byteLength(text)} bytes is longer than ${maxBytes}`);
   }
   return text;
 }

@@ -17,8 +17,14 @@ export const checks: readonly Check[] = [
   addressConflict,
 ];
 
+/** Evidence quotes what programs printed, and has to fit a message; so many characters of it. */
+const maxEvidence = 1_000;
+
 export function runChecks(facts: Facts): CheckResult[] {
-  return checks.map(({ judge, ...about }) => ({ ...about, ...judge(facts) }));
+  return checks.map(({ judge, ...about }) => {
+    const { outcome, evidence } = judge(facts);
+    return { ...about, outcome, evidence: evidence.slice(0, maxEvidence) };
+  });
 }
 
 /**
