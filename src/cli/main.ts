@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { constants } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createClock } from '../host/clock.ts';
@@ -16,7 +17,13 @@ const settingsFile = '/etc/rlnet/agent.yaml';
 const runtimeDirectory = '/run/rlnet';
 
 const ending = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort(signal));
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  // Not `once`: signal-exit, which execa brings along, lets a process die of a signal that nobody listens to any more.
+  process.on(signal, () => {
+    if (ending.signal.aborted) process.exit(128 + constants.signals[signal]);
+    ending.abort(signal);
+  });
+}
 
 const files = createFiles();
 const { NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM } = process.env;
@@ -61,7 +68,8 @@ const runtime = (): Option =>
 const program = new Command('rlnet')
   .description('Looks after the addresses of a Redis Enterprise Software cluster.')
   .version(context.version)
-  .showHelpAfterError('Run it with --help to see how it is used.')
+  // What is wrong with the words is told as every other error is, below.
+  .configureOutput({ outputError: () => {} })
   .exitOverride();
 
 program
@@ -188,14 +196,24 @@ program
     await run(configCheck(context, file, options));
   });
 
+/** @returns undefined where commander has printed its help or its version, and all is said */
+function errorOf(thrown: unknown): RlnetError | undefined {
+  if (!(thrown instanceof CommanderError)) return asRlnetError(thrown);
+  if (thrown.exitCode === 0) return undefined;
+  if (thrown.code === 'commander.help')
+    return new RlnetError('USAGE', 'No command is given.', 'Name one of those above.');
+  const sentence = thrown.message
+    .replace(/^error: /, '')
+    .replaceAll(/\s+/g, ' ')
+    .replace(/\.$/, '');
+  return new RlnetError('USAGE', `${sentence}.`, 'Run it with --help to see how it is used.');
+}
+
 try {
   await program.parseAsync();
 } catch (thrown) {
-  // commander has printed its help, its version or what is wrong with the words already.
-  if (thrown instanceof CommanderError) {
-    process.exitCode = thrown.exitCode === 0 ? 0 : new RlnetError('USAGE', '', '').exitStatus;
-  } else {
-    const error = asRlnetError(thrown);
+  const error = errorOf(thrown);
+  if (error !== undefined) {
     if (process.argv.includes('--json')) process.stderr.write(json({ error: error.report() }));
     else process.stderr.write(renderError(error));
     if (error.code === 'INTERNAL' && error.cause instanceof Error)
