@@ -57,8 +57,8 @@ export async function loadTlsMaterial(
       'Write one serial number in hexadecimal a line, as rlnet tls show prints it.',
     );
   }
-  const authorities = parse('ca', 'a certificate', () => splitPem(ca).map((pem) => new X509Certificate(pem)));
-  const own = parse('certificate', 'a certificate', () => new X509Certificate(certificate));
+  const authorities = parse('ca', 'a certificate', () => parseBundle(ca));
+  const [own, ...intermediates] = parse('certificate', 'a certificate', () => parseBundle(certificate));
   const privateKey = parse('key', 'a private key', () => createPrivateKey(key));
   const mode = (await files.mode(paths.key)) ?? 0;
   if ((mode & 0o007) !== 0) {
@@ -75,9 +75,9 @@ export async function loadTlsMaterial(
       'Use the key and the certificate that were made together.',
     );
   }
-  // One from an intermediate CA cannot be judged by its issuer alone; TLS judges it when the first peer comes.
-  const issuers = authorities.filter((authority) => own.checkIssued(authority));
-  if (issuers.length > 0 && !issuers.some((authority) => own.verify(authority.publicKey))) {
+  // Only the first step is judged here. TLS judges the rest of a chain when the first peer comes.
+  const issuers = [...authorities, ...intermediates].filter((issuer) => own.checkIssued(issuer));
+  if (!issuers.some((issuer) => own.verify(issuer.publicKey))) {
     throw fail('certificate', 'was not signed by the CA', 'Use the CA that issued it.');
   }
   const identity = identityFromSubjectAltName(own.subjectAltName);
@@ -92,11 +92,12 @@ export async function loadTlsMaterial(
   return { ca, certificate, key, identity, deniedSerials: denied.serials };
 }
 
-/** The certificates of a bundle. @throws where there is none */
-function splitPem(text: string): string[] {
-  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
-  if (found === null) throw new Error('no certificate');
-  return found;
+/** The certificates of a file, in order. @throws where there is none */
+function parseBundle(text: string): [X509Certificate, ...X509Certificate[]] {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const [first, ...others] = blocks.map((block) => new X509Certificate(block));
+  if (first === undefined) throw new Error('no certificate');
+  return [first, ...others];
 }
 
 /** One serial number a line, in hexadecimal, with or without colons; `#` begins a comment. */
