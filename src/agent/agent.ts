@@ -63,15 +63,16 @@ export class Agent {
   readonly #observers: ReturnType<typeof observeHost>;
   readonly #handlers: Handlers;
   readonly #mesh: Mesh;
+  readonly #control: Control;
   readonly #memory: MemoryStore;
   #state: HostState;
-  #control: Control | undefined;
   #statusLine = '';
   /** What was shown to people last, to tell them only what is new. */
   #shown = '';
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   #settling = false;
+  #telling: Promise<void> = Promise.resolve();
   #stopped = false;
 
   /** @throws RlnetError AGENT_ALREADY_RUNNING; CONFIG_INVALID for a damaged identity file. */
@@ -86,13 +87,17 @@ export class Agent {
     );
     const machineId = (await files.read('/etc/machine-id')).trim();
     const bootId = (await files.read('/proc/sys/kernel/random/boot_id')).trim();
-    const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() });
-    agent.#control = await openControl({
+    // The sockets come first: where another agent has them, this one must not have begun anything.
+    const started = Promise.withResolvers<Agent>();
+    const control = await openControl({
       sockets: deps.sockets,
       runtimeDirectory: settings.directories.runtime,
-      call: (caller, method, params) => callMethod(agent.#handlers, caller, method, params),
+      call: async (caller, method, params) =>
+        callMethod((await started.promise).#handlers, caller, method, params),
       view: () => agent.view(),
     });
+    const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() }, control);
+    started.resolve(agent);
     await deps.service.ready(statusLineOf(agent.view()));
     agent.#keepAlive();
     const { host, cluster } = identity;
@@ -104,8 +109,10 @@ export class Agent {
     deps: AgentDependencies,
     memory: MemoryStore,
     run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>,
+    control: Control,
   ) {
     this.#deps = deps;
+    this.#control = control;
     this.#memory = memory;
     this.#mesh = new Mesh({
       transport: deps.transport,
@@ -184,7 +191,7 @@ export class Agent {
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
     await this.#mesh.close(reason);
-    await this.#control?.close();
+    await this.#control.close();
     await this.#memory.set(this.#memory.current);
     log.info({}, `agent stopped: ${reason}`);
   }
@@ -266,7 +273,6 @@ export class Agent {
   }
 
   #settle(): void {
-    const { service } = this.#deps;
     const before = this.#state;
     this.#state = this.#nextState(before);
     const own = this.#state.internalAddress;
@@ -279,10 +285,17 @@ export class Agent {
     const shown = comparable(view);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#control?.changed();
-    const line = statusLineOf(view);
-    if (line !== this.#statusLine) void service.status(line);
+    this.#control.changed();
+    this.#tellStatus(statusLineOf(view));
+  }
+
+  /** One after the other, and only the newest: each is a process, and an older one could overtake it. */
+  #tellStatus(line: string): void {
+    if (line === this.#statusLine) return;
     this.#statusLine = line;
+    this.#telling = this.#telling.then(async () => {
+      if (line === this.#statusLine) await this.#deps.service.status(line);
+    });
   }
 
   /** Where peers may be: RS says, they were there before, other peers say; on a host that is no node yet, the seeds. */
