@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import type { Reading } from '../../../src/agent/observations.ts';
+import { Observer } from '../../../src/agent/observer.ts';
+import { RlnetError } from '../../../src/protocol/errors.ts';
+import { createManualClock } from '../../support/manual-clock.ts';
+
+/** An observer of a source whose reads the test ends one by one. */
+function observe() {
+  const clock = createManualClock();
+  const readings: Reading<number>[] = [];
+  const reads: PromiseWithResolvers<number>[] = [];
+  let watched = true;
+  let hint = (): void => {};
+  const observer = new Observer<number>(
+    clock,
+    {
+      everyMs: 1_000,
+      read: () => {
+        const read = Promise.withResolvers<number>();
+        reads.push(read);
+        return read.promise;
+      },
+      watch: (onHint) => {
+        hint = onHint;
+        return {
+          close: () => {
+            watched = false;
+          },
+        };
+      },
+    },
+    (reading) => readings.push(reading),
+  );
+  return {
+    clock,
+    observer,
+    readings,
+    reads,
+    hint: () => hint(),
+    watched: () => watched,
+    /** Ends the newest read. */
+    answer: async (value: number) => {
+      reads.at(-1)?.resolve(value);
+      await clock.pass(0);
+    },
+  };
+}
+
+test('reads at once, and then at its pace from the end of a read on', async () => {
+  const { clock, readings, reads, answer } = observe();
+  expect(reads).toHaveLength(1);
+  await clock.pass(5_000);
+  // A read that takes long is not overtaken by the next.
+  expect(reads).toHaveLength(1);
+  await answer(1);
+  await clock.pass(999);
+  expect(reads).toHaveLength(1);
+  await clock.pass(1);
+  expect(reads).toHaveLength(2);
+  await answer(2);
+  expect(readings.map((reading) => 'value' in reading && reading.value)).toEqual([1, 2]);
+  expect(readings.map(({ at }) => at - clock.wall())).toEqual([-1_000, 0]);
+});
+
+test('reads at once on a hint, and counts its pace anew from there', async () => {
+  const { clock, reads, hint, answer } = observe();
+  await answer(1);
+  await clock.pass(600);
+  hint();
+  expect(reads).toHaveLength(2);
+  await answer(2);
+  await clock.pass(999);
+  expect(reads).toHaveLength(2);
+  expect(clock.pending).toBe(1);
+});
+
+test('reads once more for any number of hints that came during a read, and never two at a time', async () => {
+  const { readings, reads, hint, answer } = observe();
+  hint();
+  hint();
+  hint();
+  expect(reads).toHaveLength(1);
+  await answer(1);
+  expect(reads).toHaveLength(2);
+  await answer(2);
+  expect(reads).toHaveLength(2);
+  expect(readings).toHaveLength(2);
+});
+
+test('a refresh ends with a read that began after it was asked for', async () => {
+  const { clock, observer, readings, answer } = observe();
+  let refreshed = false;
+  const refresh = observer.refresh().then(() => {
+    refreshed = true;
+  });
+  await answer(1);
+  await clock.pass(0);
+  expect(refreshed).toBe(false);
+  await answer(2);
+  await refresh;
+  expect(readings.at(-1)).toMatchObject({ value: 2 });
+});
+
+test('a read that fails is a reading, with the reason, and the next one comes at its pace', async () => {
+  const { clock, readings, reads } = observe();
+  const gone = new RlnetError('COMMAND_NOT_FOUND', 'There is no rladmin.', 'Install it.');
+  reads[0]?.reject(gone);
+  await clock.pass(1_000);
+  reads[1]?.reject(new TypeError('a defect'));
+  await clock.pass(0);
+  expect(readings[0]).toMatchObject({ error: gone });
+  expect(readings[1]).toMatchObject({ error: { code: 'INTERNAL', message: 'unexpected: a defect' } });
+  await clock.pass(1_000);
+  expect(reads).toHaveLength(3);
+});
+
+test('is silent once it is closed, in the middle of a read too', async () => {
+  const { clock, observer, readings, reads, hint, watched, answer } = observe();
+  hint();
+  observer.close();
+  expect(watched()).toBe(false);
+  await answer(1);
+  await clock.pass(10_000);
+  await observer.refresh();
+  expect(readings).toEqual([]);
+  expect(reads).toHaveLength(1);
+  expect(clock.pending).toBe(0);
+});
