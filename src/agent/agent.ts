@@ -1,4 +1,4 @@
-import type { Clock } from '../host/ports/clock.ts';
+import type { Clock, Timer } from '../host/ports/clock.ts';
 import type { Files } from '../host/ports/files.ts';
 import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { Interfaces } from '../host/ports/interfaces.ts';
@@ -73,6 +73,7 @@ export class Agent {
   readonly #logged = new Set<string>();
   #settling = false;
   #telling: Promise<void> = Promise.resolve();
+  #keptAlive: Timer | undefined;
   #stopped = false;
 
   /** @throws RlnetError AGENT_ALREADY_RUNNING; CONFIG_INVALID for a damaged identity file. */
@@ -187,6 +188,7 @@ export class Agent {
     if (this.#stopped) return;
     this.#stopped = true;
     const { service, schedule, log } = this.#deps;
+    this.#keptAlive?.cancel();
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
@@ -352,6 +354,6 @@ export class Agent {
     if (watchdogMs === undefined || this.#stopped) return;
     // Sent by a timer of this loop on purpose: a loop that is blocked sends none, and systemd ends the process.
     void service.keepAlive();
-    clock.after(watchdogMs / 3, () => this.#keepAlive());
+    this.#keptAlive = clock.after(watchdogMs / 3, () => this.#keepAlive());
   }
 }

@@ -4,6 +4,7 @@ import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { maxLocalMessageBytes } from '../../../src/protocol/messages.ts';
 import { type ClusterView, clusterViewSchema } from '../../../src/protocol/state.ts';
 import {
   type AgentHome,
@@ -57,6 +58,16 @@ describe('an agent', () => {
     expect(existsSync(`${home.runtime}/agent.sock`)).toBe(false);
     expect(existsSync(`${home.runtime}/read.sock`)).toBe(false);
     expect(agent.said.stdout).toContain('agent stopped: SIGTERM');
+  });
+
+  test('that is under a watchdog does not wait for its next beat to end', async () => {
+    const aMinute: Enter = (argv) => ['env', 'WATCHDOG_USEC=60000000', ...argv];
+    const agent = await startAgent(await host('n1'), aMinute);
+    const ended = await Promise.race([
+      agent.stop(),
+      new Promise((resolve) => setTimeout(resolve, 5_000, 'still there')),
+    ]);
+    expect(ended).toMatchObject({ exitCode: 0 });
   });
 
   test('is not started a second time, and the first one goes on', async () => {
@@ -114,8 +125,8 @@ describe('the control socket', () => {
     ['JSON that is no message', '[1,2,3]\n'],
     ['a message that is no request', `${JSON.stringify({ type: 'ping', nonce: 'x' })}\n`],
     ['a request without an id', `${JSON.stringify({ type: 'request', method: 'status' })}\n`],
-    ['a line that is too long', `${'x'.repeat(70_000)}\n`],
-    ['a line that never ends', 'x'.repeat(200_000)],
+    ['a line that is too long', `${'x'.repeat(maxLocalMessageBytes + 1)}\n`],
+    ['a line that never ends', 'x'.repeat(2 * maxLocalMessageBytes)],
   ] as const)('closes on %s, and the agent goes on', async ([, text]) => {
     const home = await host('n1');
     await startAgent(home);
