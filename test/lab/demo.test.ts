@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { attachLab, downLab } from '../support/lab/lab.ts';
+import { run } from '../support/lab/run.ts';
+import { repository } from '../support/lab/software.ts';
+import { sampleOf } from '../support/sampling.ts';
+
+/** The main job of the project, as a person runs it. Its lab has a fixed name, and may be somebody's. */
+const labName = 'demo';
+
+test.for(
+  sampleOf(
+    [
+      { family: 'ipv6', internal: 'fd77:0:0:1::2', options: [] },
+      { family: 'ipv4', internal: '10.77.0.2', options: ['--ipv4'] },
+    ],
+    1,
+  ),
+)(
+  'the demo over $family shows three hosts that know each other and a finding, and leaves them up',
+  async ({ family, internal, options }, { skip }) => {
+    const taken = await attachLab(labName).then(
+      () => true,
+      () => false,
+    );
+    if (taken) skip(`a lab named ${labName} is up already; scripts/lab down --name ${labName} ends it`);
+    onTestFinished(() => downLab(labName));
+    const started = performance.now();
+    const demo = join(repository, 'test/support/lab/demo.ts');
+    const { exitCode, stdout, stderr } = await run([process.execPath, demo, ...options], {
+      timeoutMs: 240_000,
+    });
+    expect(exitCode, stderr).toBe(0);
+    const learned = Number(/n1 knew it after (\d+) ms/.exec(stdout)?.[1]);
+    process.stdout.write(
+      `  measured: the demo took ${Math.round(performance.now() - started)} ms, and n1 knew after ${learned} ms\n`,
+    );
+    expect(learned).toBeLessThan(2_000);
+
+    const shown = (command: string): string[] =>
+      stdout
+        .split(/^n1# /m)
+        .filter((part) => part.startsWith(`${command}\n`))
+        .map((part) => part.slice(0, part.search(/^\[ *\d+\.\d s\]/m)));
+    const [before, after] = shown('rlnet status');
+    expect(before).toContain(`internal family ${family}, seen from n1`);
+    for (const column of ['ROLE', 'INTERNAL', 'EXTERNAL', 'RS', 'UNIT', '::1 LOCALHOST', 'AGENT'])
+      expect(before).toContain(column);
+    for (const node of [1, 2, 3]) {
+      const row = new RegExp(
+        `^${node} +(master|slave) +n${node} +${internal}${node} +\\S*10\\.88\\.0\\.2${node}\\S* +OK +rlec_supervisor active +present +(this host|linked)`,
+        'm',
+      );
+      expect(before).toMatch(row);
+    }
+    expect(before).toMatch(/^no findings$/m);
+
+    const [interfaces] = shown('rlnet interfaces 2');
+    expect(interfaces).toContain('interfaces of n2');
+    for (const address of ['10.77.0.22/24', 'fd77:0:0:1::22/64', '10.88.0.22/24', 'fd88:0:0:1::22/64'])
+      expect(interfaces).toContain(address);
+
+    expect(after).toMatch(/^error {2}n3 {2}HOSTS_LOCALHOST_IPV6_MISSING /m);
+    expect(shown('rlnet check n3')[0]).toMatch(/^fail +HOSTS_LOCALHOST_IPV6_MISSING /m);
+    expect(stdout).toContain(`scripts/lab shell n1 --name ${labName}`);
+    expect(stdout).toContain(`scripts/lab down --name ${labName}`);
+
+    const lab = await attachLab(labName);
+    expect(await lab.host('n1').execOk(['rlnet', 'status'])).toContain('HOSTS_LOCALHOST_IPV6_MISSING');
+  },
+);
