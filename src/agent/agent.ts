@@ -319,7 +319,7 @@ export class Agent {
     for (const { code, outcome, evidence } of this.#state.findings) {
       seen.add(`${code} ${outcome}`);
       // Right after the start nothing was read yet, which is no news.
-      if (this.#observations.nodeTable === undefined || this.#logged.has(`${code} ${outcome}`)) continue;
+      if (!this.#hasReadAll() || this.#logged.has(`${code} ${outcome}`)) continue;
       this.#logged.add(`${code} ${outcome}`);
       log.warn({ finding: code, outcome }, evidence);
     }
@@ -328,6 +328,11 @@ export class Agent {
       this.#logged.delete(finding);
       log.info({ finding }, 'the finding is gone');
     }
+  }
+
+  /** Whether every source has answered once since the start, well or not. */
+  #hasReadAll(): boolean {
+    return Object.keys(this.#observers).every((source) => Object.hasOwn(this.#observations, source));
   }
 
   #remember(): void {

@@ -1,4 +1,5 @@
 import type { LineChannel, LocalSockets } from '../host/ports/local-sockets.ts';
+import { RlnetError } from '../protocol/errors.ts';
 import {
   decodeMessage,
   encodeMessage,
@@ -10,9 +11,7 @@ import type { Caller } from '../protocol/methods.ts';
 import type { ClusterView } from '../protocol/state.ts';
 import { answerOf } from './answer.ts';
 
-const encodeLocal = (message: Message): string => encodeMessage(message, maxLocalMessageBytes);
-
-/** Someone who watches and does not read is dropped when this much is waiting. */
+/** Someone who asks or watches and does not read is dropped when this much is waiting. */
 const maxQueuedBytes = 2 * maxLocalMessageBytes;
 
 export interface ControlDependencies {
@@ -47,21 +46,27 @@ export async function openControl(deps: ControlDependencies): Promise<Control> {
     });
   };
 
+  const send = (channel: LineChannel, message: Message): void => {
+    // Somebody who does not read must not fill our memory, nor keep us from ending.
+    if (channel.queuedBytes > maxQueuedBytes) channel.drop();
+    else channel.send(encodeMessage(message, maxLocalMessageBytes));
+  };
+
   const answer = async (channel: LineChannel, caller: Caller, line: string): Promise<void> => {
-    const outcome = await answerOf(async () => decodeMessage(line, maxLocalMessageBytes));
-    const message = 'result' in outcome ? (outcome.result as Message | undefined) : undefined;
-    if ('error' in outcome || (message !== undefined && message.type !== 'request')) {
-      channel.close();
+    const request = requestIn(line);
+    if (request === 'ignored') return;
+    if (request === 'refused') {
+      channel.drop();
       return;
     }
-    if (message?.type !== 'request') return;
     const reply = await answerOf(async () => {
-      const result = await deps.call(caller, message.method, message.params);
-      encodeLocal(responseTo(message.id, { result }));
+      const result = await deps.call(caller, request.method, request.params);
+      // Here, so that an answer that is too long becomes an error that the other side gets.
+      encodeMessage(responseTo(request.id, { result }), maxLocalMessageBytes);
       return result;
     });
-    channel.send(encodeLocal(responseTo(message.id, reply)));
-    if (message.method === 'watch' && 'result' in reply) watchers.add(channel);
+    send(channel, responseTo(request.id, reply));
+    if (request.method === 'watch' && 'result' in reply) watchers.add(channel);
   };
 
   const { sockets, runtimeDirectory } = deps;
@@ -79,15 +84,24 @@ export async function openControl(deps: ControlDependencies): Promise<Control> {
   return {
     changed() {
       if (watchers.size === 0) return;
-      const line = encodeLocal({ type: 'event', name: 'status', data: deps.view() });
-      for (const watcher of watchers) {
-        if (watcher.queuedBytes > maxQueuedBytes) watcher.close();
-        else watcher.send(line);
-      }
+      const event: Message = { type: 'event', name: 'status', data: deps.view() };
+      for (const watcher of watchers) send(watcher, event);
     },
     async close() {
-      for (const channel of channels) channel.close();
+      for (const channel of channels) channel.drop();
       await Promise.all([acting.close(), reading.close()]);
     },
   };
+}
+
+/** The request that a line holds. A type of a newer version is ignored; anything else is no conversation that we have. */
+function requestIn(line: string): Extract<Message, { type: 'request' }> | 'ignored' | 'refused' {
+  try {
+    const message = decodeMessage(line, maxLocalMessageBytes);
+    if (message === undefined) return 'ignored';
+    return message.type === 'request' ? message : 'refused';
+  } catch (thrown) {
+    if (thrown instanceof RlnetError) return 'refused';
+    throw thrown;
+  }
 }

@@ -9,9 +9,15 @@ const absolutePath = v.pipe(
   v.startsWith('/', 'Invalid path: it must start with /'),
 );
 
+/** A list without entries passes for an object without entries otherwise. */
+const plainObject = v.custom<object>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'Invalid type: settings by name are wanted',
+);
+
 /** A section whose every key has a default: absent, or empty with all its keys commented out, means all defaults. */
 function section<E extends v.ObjectEntries>(entries: E) {
-  return v.nullish(v.strictObject(entries), {} as never);
+  return v.nullish(v.pipe(plainObject, v.strictObject(entries)), {} as never);
 }
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
@@ -54,11 +60,7 @@ export type Settings = v.InferOutput<typeof settingsSchema>;
  */
 export function decodeSettings(document: LocatedDocument, file: string): Settings {
   // An empty file parses to null, and means all defaults.
-  const plain = v.custom<object>(
-    (value) => !Array.isArray(value),
-    'Invalid type: settings by name are wanted',
-  );
-  const parsed = v.safeParse(v.pipe(plain, settingsSchema), document.value ?? {});
+  const parsed = v.safeParse(v.pipe(plainObject, settingsSchema), document.value ?? {});
   if (parsed.success) return parsed.output;
   const [issue, ...others] = parsed.issues;
   const path = (issue.path ?? []).map((item) => item.key as string | number);
@@ -86,5 +88,6 @@ function remedyFor(path: readonly (string | number)[]): string {
 function entriesOf(schema: unknown): Record<string, unknown> | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined;
   if ('wrapped' in schema) return entriesOf(schema.wrapped);
+  if ('pipe' in schema) return entriesOf((schema.pipe as unknown[]).at(-1));
   return 'entries' in schema ? (schema.entries as Record<string, unknown>) : undefined;
 }

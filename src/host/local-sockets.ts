@@ -110,6 +110,9 @@ function channelOver(socket: Socket): LineChannel {
     close() {
       socket.end();
     },
+    drop() {
+      socket.destroy();
+    },
     get queuedBytes() {
       return socket.writableLength;
     },

@@ -43,7 +43,7 @@ export function parseYamlDocument(text: string, file: string): LocatedDocument {
     const [sentence = ''] = problem.message.split('\n', 1);
     throw refuse(
       problem.pos[0],
-      `The file is not valid YAML: ${sentence}`,
+      `The file is not valid YAML: ${sentence.replace(/\.?$/, '.')}`,
       'Correct the file at that place.',
     );
   }

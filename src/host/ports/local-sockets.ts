@@ -4,7 +4,10 @@ export interface LineChannel {
   start(handlers: { line: (line: string) => void; closed: () => void }): void;
   /** `line` must hold no newline. Does nothing once the channel is closed. */
   send(line: string): void;
+  /** Ends it once what was sent has been taken. */
   close(): void;
+  /** Ends it now; what was not taken is lost. */
+  drop(): void;
   /** Bytes that the other side has not taken yet. */
   readonly queuedBytes: number;
 }
