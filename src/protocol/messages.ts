@@ -18,7 +18,7 @@ const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
 const helloSchema = v.object({
   type: v.literal('hello'),
-  protocol: v.object({ min: v.number(), max: v.number() }),
+  protocol: v.object({ min: v.pipe(v.number(), v.finite()), max: v.pipe(v.number(), v.finite()) }),
   cluster: nameSchema,
   host: nameSchema,
   /** The agent's version; for people. */
@@ -67,6 +67,14 @@ const knownTypes: ReadonlySet<string> = new Set(
   messageSchema.options.map((option) => option.entries.type.literal),
 );
 
+/** The longest text from outside that is logged, shown or sent on, in characters; a sentence is far shorter. */
+const maxQuotedLength = 1_000;
+
+/** A text that another side had a say in, no longer than a person would read. */
+export function quoted(text: string): string {
+  return text.length > maxQuotedLength ? `${text.slice(0, maxQuotedLength)}…` : text;
+}
+
 function invalid(why: string): RlnetError {
   return new RlnetError(
     'MESSAGE_INVALID',
@@ -110,7 +118,7 @@ export function decodeWith<T>(schema: v.GenericSchema<unknown, T>, data: unknown
   const parsed = v.safeParse(schema, data);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
-  throw invalid(`${what} at ${v.getDotPath(issue) ?? 'the top'}: ${issue.message}`);
+  throw invalid(`${what} at ${v.getDotPath(issue) ?? 'the top'}: ${quoted(issue.message)}`);
 }
 
 /** The error of a `response`, for the side that asked. A code from a newer version becomes INTERNAL and keeps its name in the text. */
@@ -125,7 +133,11 @@ export function responseTo(id: string, outcome: { result: unknown } | { error: E
     ? {
         type: 'response',
         id,
-        error: { code: outcome.error.code, message: outcome.error.message, remedy: outcome.error.remedy },
+        error: {
+          code: outcome.error.code,
+          message: quoted(outcome.error.message),
+          remedy: quoted(outcome.error.remedy),
+        },
       }
     : { type: 'response', id, result: outcome.result };
 }

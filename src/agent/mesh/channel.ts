@@ -15,8 +15,15 @@ export interface Channel {
   readonly address: Address;
   /** Who opened it. */
   readonly opener: 'us' | 'them';
-  /** Texts that arrived earlier are handed over at once. `closed` is called exactly once, also after `terminate`. Call it once. */
-  start(handlers: { text: (text: string) => void; closed: (reason: string) => void }): void;
+  /**
+   * Texts that arrived earlier are handed over at once. `closed` is called exactly once, also after `terminate`; with a refusal where the
+   * other side broke the rules of the channel itself. `control`: a ping or pong of the channel's own came. Call it once.
+   */
+  start(handlers: {
+    text: (text: string) => void;
+    control?: () => void;
+    closed: (reason: string, refusal?: RefusalCode) => void;
+  }): void;
   /** Queues the text. Does nothing once the channel is closed. */
   send(text: string): void;
   /** Bytes that were sent and have not left this host yet. */
@@ -40,6 +47,11 @@ export type RefusalCode =
   | 'subprotocol'
   | 'connections'
   | 'listener'
+  | 'hello'
+  | 'version'
+  | 'message'
+  | 'flood'
+  | 'slow'
   | 'uid'
   | 'machine'
   | 'twin'

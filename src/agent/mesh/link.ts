@@ -10,11 +10,12 @@ import {
   type Hello,
   type Message,
   protocolRange,
+  quoted,
   responseTo,
 } from '../../protocol/messages.ts';
 import type { HostState } from '../../protocol/state.ts';
 import { answerOf } from '../answer.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, RefusalCode } from './channel.ts';
 
 /** A channel on which no hello came by then is closed. */
 const helloTimeoutMs = 5_000;
@@ -34,8 +35,8 @@ export interface LinkHandlers {
   state: (state: HostState) => void;
   /** Answers a request of the other side; what it rejects with goes back as an error. `signal` aborts when the answer is not wanted any more. */
   request: (id: string, method: string, params: unknown, signal: AbortSignal) => Promise<unknown>;
-  /** Called exactly once. */
-  closed: (reason: string) => void;
+  /** Called exactly once; with a refusal where this side ended it because the other one broke a rule. */
+  closed: (reason: string, refusal?: RefusalCode) => void;
 }
 
 interface Waiting {
@@ -79,9 +80,13 @@ export class Link {
     this.heardAt = clock.monotonic();
     this.#allowanceAt = this.heardAt;
     this.#helloTimer = clock.after(helloTimeoutMs, () =>
-      this.end('refused', `no hello within ${helloTimeoutMs} ms`),
+      this.end('refused', `no hello within ${helloTimeoutMs} ms`, 'hello'),
     );
-    channel.start({ text: (text) => this.#receive(text), closed: (reason) => this.#end(reason) });
+    channel.start({
+      text: (text) => this.#receive(text),
+      control: () => this.#take(clock.monotonic()),
+      closed: (reason, refusal) => this.#end(reason, refusal),
+    });
     this.#send(hello);
   }
 
@@ -153,24 +158,27 @@ export class Link {
     });
   }
 
-  /** Ends the link and tells the other side why. */
-  end(code: CloseReason, reason: string): void {
+  /**
+   * Ends the link and tells the other side why.
+   * @param refusal the rule of the conversation that the other side broke
+   */
+  end(code: CloseReason, reason: string, refusal?: RefusalCode): void {
     if (code === 'refused') this.refused = true;
-    this.#send({ type: 'bye', code, reason });
+    this.#send({ type: 'bye', code, reason: quoted(reason) });
     this.channel.close(code, reason);
-    this.#end(reason);
+    this.#end(reason, refusal);
   }
 
   /** Ends the link without a word, for an other side that does not answer. */
-  drop(reason: string): void {
+  drop(reason: string, refusal?: RefusalCode): void {
     this.channel.terminate();
-    this.#end(reason);
+    this.#end(reason, refusal);
   }
 
   #send(message: Message): void {
     if (this.#closed) return;
     if (this.channel.queuedBytes > maxQueuedBytes) {
-      this.drop(`it reads too slowly: ${this.channel.queuedBytes} bytes are waiting`);
+      this.drop(`it reads too slowly: ${this.channel.queuedBytes} bytes are waiting`, 'slow');
       return;
     }
     this.channel.send(encodeMessage(message));
@@ -179,16 +187,13 @@ export class Link {
   #receive(text: string): void {
     if (this.#closed) return;
     const now = this.#clock.monotonic();
-    if (!this.#allows(now)) {
-      this.end('refused', `more than ${messagesPerSecond} messages a second`);
-      return;
-    }
+    if (!this.#take(now)) return;
     let message: Message | undefined;
     try {
       message = decodeMessage(text);
     } catch (thrown) {
       if (!(thrown instanceof RlnetError)) throw thrown;
-      this.end('badMessage', thrown.message);
+      this.end('badMessage', thrown.message, 'message');
       return;
     }
     this.heardAt = now;
@@ -197,21 +202,23 @@ export class Link {
     else if (message.type === 'hello') this.#greet(message);
     // The other side may end it before its hello, and says why.
     else if (message.type === 'bye') this.#handle(message, now);
-    else this.end('refused', `a ${message.type} came before hello`);
+    else this.end('refused', `a ${message.type} came before hello`, 'hello');
   }
 
-  /** Takes one message from the allowance that time fills. */
-  #allows(now: number): boolean {
+  /** Takes one message from the allowance that time fills; without one left the link ends. */
+  #take(now: number): boolean {
     const earned = ((now - this.#allowanceAt) / 1000) * messagesPerSecond;
     this.#allowance = Math.min(messagesAtOnce, this.#allowance + earned) - 1;
     this.#allowanceAt = now;
-    return this.#allowance >= 0;
+    if (this.#allowance >= 0) return true;
+    if (!this.#closed) this.end('refused', `more than ${messagesPerSecond} messages a second`, 'flood');
+    return false;
   }
 
   #handle(message: Message, now: number): void {
     switch (message.type) {
       case 'hello':
-        this.end('refused', 'a second hello');
+        this.end('refused', 'a second hello', 'hello');
         return;
       case 'ping':
         this.#send({ type: 'pong', nonce: message.nonce });
@@ -222,7 +229,11 @@ export class Link {
       case 'state':
         // A host speaks for itself and for nobody else.
         if (message.state.host !== this.channel.identity.host) {
-          this.end('refused', `a state of ${message.state.host} came from ${this.channel.identity.host}`);
+          this.end(
+            'refused',
+            `a state of ${message.state.host} came from ${this.channel.identity.host}`,
+            'message',
+          );
           return;
         }
         this.state = message.state;
@@ -244,11 +255,13 @@ export class Link {
       }
       case 'event':
         return;
-      case 'bye':
+      case 'bye': {
+        const reason = quoted(message.reason);
         if (message.code === 'refused') this.refused = true;
-        this.channel.close('goingAway', message.reason);
-        this.#end(message.reason);
+        this.channel.close('goingAway', reason);
+        this.#end(reason);
         return;
+      }
     }
   }
 
@@ -267,7 +280,11 @@ export class Link {
     const { identity } = this.channel;
     if (hello.host !== identity.host || hello.cluster !== identity.cluster) {
       const said = `${hello.cluster}/${hello.host}`;
-      this.end('refused', `its hello says ${said}, its certificate ${identity.cluster}/${identity.host}`);
+      this.end(
+        'refused',
+        `its hello says ${said}, its certificate ${identity.cluster}/${identity.host}`,
+        'hello',
+      );
       return;
     }
     if (commonProtocol(hello.protocol) === undefined) {
@@ -275,6 +292,7 @@ export class Link {
       this.end(
         'refused',
         `it speaks protocol ${min} to ${max}, we ${protocolRange.min} to ${protocolRange.max}`,
+        'version',
       );
       return;
     }
@@ -285,7 +303,7 @@ export class Link {
 
   async #answer({ id, method, params }: Extract<Message, { type: 'request' }>): Promise<void> {
     if (this.#answering.has(id)) {
-      this.end('refused', 'two requests with one id are open');
+      this.end('refused', 'two requests with one id are open', 'message');
       return;
     }
     if (this.#answering.size >= maxOpenRequests) {
@@ -309,7 +327,7 @@ export class Link {
     if (!controller.signal.aborted) this.#send(responseTo(id, outcome));
   }
 
-  #end(reason: string): void {
+  #end(reason: string, refusal?: RefusalCode): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#helloTimer.cancel();
@@ -321,7 +339,7 @@ export class Link {
       reject(this.#lost(reason));
     }
     this.#waiting.clear();
-    this.#handlers.closed(reason);
+    this.#handlers.closed(reason, refusal);
   }
 
   #lost(reason: string): RlnetError {

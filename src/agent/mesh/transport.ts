@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { type Address, type Family, familyOf, hostPort, parseSocketAddress } from '../../protocol/address.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type HostIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
-import { closeCodes, maxMessageBytes, subprotocol } from '../../protocol/messages.ts';
+import { closeCodes, maxMessageBytes, quoted, subprotocol } from '../../protocol/messages.ts';
 import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
 
 /** PEM texts, and who they say we are. */
@@ -24,8 +25,20 @@ export interface TlsMaterial {
 const handshakeTimeoutMs = 5_000;
 /** A dial that takes longer has failed: the next one is not held up by it. */
 const dialTimeoutMs = 2_000;
-/** Of both sides. One that does not answer a close is cut off after `closeTimeout` milliseconds. */
-const websocketLimits = { perMessageDeflate: false, maxPayload: maxMessageBytes, closeTimeout: 1_000 };
+/** Node looks that often for requests whose headers are overdue. */
+const overdueCheckMs = 1_000;
+/**
+ * Of both sides. One that does not answer a close is cut off after `closeTimeout` milliseconds. Empty fragments and tiny TLS records cost
+ * memory that `maxPayload` does not see. Pings of WebSocket's own are counted as messages are, so no other limit of theirs is needed.
+ */
+const websocketLimits = {
+  perMessageDeflate: false,
+  maxPayload: maxMessageBytes,
+  maxFragments: 64,
+  maxBufferedChunks: 1_024,
+  maxPendingAutoPongs: 0,
+  closeTimeout: 1_000,
+};
 /** Sockets at a time, with and without a finished handshake: a cluster has tens of nodes. */
 const maxConnections = 512;
 /** Sockets at a time from one address, so that one host cannot take them all: a link, and a few that are replacing it. */
@@ -43,23 +56,39 @@ export function createTransport(material: () => TlsMaterial): Transport {
           ...secureOptions(material()),
           requestCert: true,
           handshakeTimeout: handshakeTimeoutMs,
+          headersTimeout: handshakeTimeoutMs,
+          connectionsCheckingInterval: overdueCheckMs,
         });
-        server.maxConnections = maxConnections;
-        server.headersTimeout = handshakeTimeoutMs;
         const upgrader = new WebSocketServer({
           noServer: true,
           ...websocketLimits,
           handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
         });
-        limitEach(server, onRefusal);
-        server.on('tlsClientError', (error, socket) => {
+        const sockets = limitSockets(server, onRefusal);
+        // What TLS finds wrong comes here too.
+        server.on('clientError', (error, socket) => {
+          const { authorizationError, remoteAddress } = socket as TLSSocket;
+          // A socket that is gone does not say where it came from any more; the one below it, which has no public name, was asked before.
+          const { _parent: below } = socket as { _parent?: Socket };
+          socket.destroy();
+          if (below !== undefined && sockets.isTurnedAway(below)) return;
           // A certificate that Node itself turned away is told by the socket; the error says only that it was closed.
-          const why: unknown = socket.authorizationError;
+          const why: unknown = authorizationError;
           const reason = typeof why === 'string' ? why : (errnoOf(error) ?? error.message);
-          onRefusal({ code: refusalOf(reason), reason, from: socket.remoteAddress ?? 'unknown' });
+          const from = remoteAddress ?? below?.remoteAddress ?? 'unknown';
+          onRefusal({ code: refusalOf(reason), reason, from });
         });
-        server.on('request', (_request, response) => {
+        server.on('request', ({ socket }, response) => {
+          onRefusal({
+            code: 'handshake',
+            reason: 'an HTTP request that is no upgrade',
+            from: socket.remoteAddress ?? 'unknown',
+          });
           response.writeHead(426, { connection: 'close' }).end();
+        });
+        upgrader.on('wsClientError', (error, socket, { socket: { remoteAddress } }) => {
+          onRefusal({ code: 'handshake', reason: error.message, from: remoteAddress ?? 'unknown' });
+          answerAndEnd(socket, '400 Bad Request', []);
         });
         server.on('upgrade', (request, socket, head) => {
           socket.on('error', () => socket.destroy());
@@ -72,11 +101,11 @@ export function createTransport(material: () => TlsMaterial): Transport {
           if ('refusal' in verdict) {
             onRefusal(verdict.refusal);
             // The reason goes to the other side too: its operator has to know what to mend.
-            const header = `x-rlnet-refusal: ${verdict.refusal.code}`;
-            socket.end(`HTTP/1.1 403 Forbidden\r\nconnection: close\r\n${header}\r\n\r\n`);
+            answerAndEnd(socket, '403 Forbidden', [`x-rlnet-refusal: ${verdict.refusal.code}`]);
             return;
           }
           upgrader.handleUpgrade(request, socket, head, (websocket) => {
+            sockets.settled(request.socket);
             onChannel(channelOver(websocket, verdict.party, verdict.address, 'them'));
           });
         });
@@ -89,9 +118,10 @@ export function createTransport(material: () => TlsMaterial): Transport {
           resolve({
             renew: () => server.setSecureContext(secureOptions(material())),
             close: async () => {
-              for (const client of upgrader.clients) client.terminate();
-              server.closeAllConnections();
-              await new Promise<void>((done) => server.close(() => done()));
+              const closed = new Promise<void>((done) => server.close(() => done()));
+              // Those in the midst of a handshake too, which the server would wait for.
+              sockets.destroy();
+              await closed;
             },
           });
         });
@@ -126,7 +156,7 @@ export function createTransport(material: () => TlsMaterial): Transport {
           const refusal = response.headers['x-rlnet-refusal'];
           websocket.terminate();
           if (refusal === undefined) fail('PEER_REFUSED', `it answered HTTP ${response.statusCode}`);
-          else fail('PEER_REFUSED', `it refused us: ${String(refusal)}`);
+          else fail('PEER_REFUSED', `it refused us: ${quoted(String(refusal))}`);
         });
         websocket.on('error', (error) => {
           const refused = party === undefined && isCertificateError(error);
@@ -143,28 +173,69 @@ function secureOptions({ ca, certificate, key }: TlsMaterial) {
   return { ca, cert: certificate, key, minVersion: 'TLSv1.3', rejectUnauthorized: true } as const;
 }
 
-/** Destroys sockets of an address that has too many already, before any handshake. */
-function limitEach(server: Server, onRefusal: (refusal: Refusal) => void): void {
+/** A last answer before the WebSocket. The other side need not end its half, and may not want to. */
+function answerAndEnd(socket: Duplex, status: string, headers: readonly string[]): void {
+  socket.once('finish', () => socket.destroy());
+  socket.end([`HTTP/1.1 ${status}`, 'connection: close', ...headers, '', ''].join('\r\n'));
+}
+
+/**
+ * Keeps the sockets of a listener within the caps, before any handshake. Where one address has too many, its newest is turned away. Where
+ * there are too many in all, the one gives way that has been shaking hands for longest: strangers that fill every place keep no member out,
+ * whose own handshake takes a moment.
+ */
+function limitSockets(
+  server: Server,
+  onRefusal: (refusal: Refusal) => void,
+): { settled: (socket: Socket) => void; isTurnedAway: (socket: Socket) => boolean; destroy: () => void } {
+  const sockets = new Set<Socket>();
+  /** What TLS says of these later is no news. */
+  const turnedAway = new WeakSet<Socket>();
+  /** In the midst of a handshake by both ends of their path, the oldest first: a TLS socket and the one below it are different objects. */
+  const unsettled = new Map<string, Socket>();
+  const pathOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  const turnAway = (socket: Socket, reason: string): void => {
+    onRefusal({ code: 'connections', reason, from: socket.remoteAddress ?? 'unknown' });
+    turnedAway.add(socket);
+    socket.destroy();
+  };
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     const from = socket.remoteAddress ?? 'unknown';
+    const path = pathOf(socket);
     const count = (open.get(from) ?? 0) + 1;
     if (count > maxConnectionsEach) {
-      socket.destroy();
-      onRefusal({
-        code: 'connections',
-        reason: `more than ${maxConnectionsEach} connections at a time`,
-        from,
-      });
+      turnAway(socket, `more than ${maxConnectionsEach} connections at a time`);
       return;
     }
+    if (sockets.size >= maxConnections) {
+      const [oldest = socket] = unsettled.values();
+      turnAway(oldest, `more than ${maxConnections} connections at a time in all`);
+      if (oldest === socket) return;
+      sockets.delete(oldest);
+      unsettled.delete(pathOf(oldest));
+    }
+    sockets.add(socket);
+    unsettled.set(path, socket);
     open.set(from, count);
     socket.once('close', () => {
+      sockets.delete(socket);
+      if (unsettled.get(path) === socket) unsettled.delete(path);
       const left = (open.get(from) ?? 1) - 1;
       if (left > 0) open.set(from, left);
       else open.delete(from);
     });
   });
+  return {
+    settled: (socket) => unsettled.delete(pathOf(socket)),
+    isTurnedAway: (socket) => turnedAway.has(socket),
+    destroy: () => {
+      for (const socket of sockets) {
+        turnedAway.add(socket);
+        socket.destroy();
+      }
+    },
+  };
 }
 
 /** OpenSSL's and Node's words for what is wrong with a client's certificate, as codes. */
@@ -239,20 +310,25 @@ function channelOver(
     early.push(text);
   };
   let closedBecause: string | undefined;
-  let onClosed = (_reason: string): void => {};
+  let refusal: RefusalCode | undefined;
+  let onControl = (): void => {};
+  let onClosed = (_reason: string, _refusal?: RefusalCode): void => {};
 
   websocket.on('message', (data: RawData, isBinary: boolean) => {
     // Only texts are messages; a binary frame becomes a text that no decoder takes.
     // ws gives texts as one Buffer unless it is told otherwise (binaryType).
     onText(isBinary ? '' : (data as Buffer).toString());
   });
+  websocket.on('ping', () => onControl());
+  websocket.on('pong', () => onControl());
   // ws reports what went wrong here and then closes; without a listener the process would end.
   websocket.on('error', (error) => {
+    if (closedBecause === undefined && errnoOf(error)?.startsWith('WS_ERR_')) refusal = 'message';
     closedBecause ??= error.message;
   });
   websocket.on('close', (code, reason) => {
     closedBecause ??= reason.length > 0 ? String(reason) : `closed (${code})`;
-    onClosed(closedBecause);
+    onClosed(closedBecause, refusal);
   });
 
   return {
@@ -262,9 +338,10 @@ function channelOver(
     opener,
     start(handlers) {
       onText = handlers.text;
+      onControl = handlers.control ?? onControl;
       onClosed = handlers.closed;
       for (const text of early.splice(0)) onText(text);
-      if (websocket.readyState === WebSocket.CLOSED) onClosed(closedBecause ?? 'closed');
+      if (websocket.readyState === WebSocket.CLOSED) onClosed(closedBecause ?? 'closed', refusal);
     },
     send(text) {
       if (websocket.readyState === WebSocket.OPEN) websocket.send(text, () => {});
