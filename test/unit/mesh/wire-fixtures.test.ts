@@ -1,0 +1,132 @@
+import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
+import { callMethod, type Handlers } from '../../../src/agent/call.ts';
+import { createClock } from '../../../src/host/clock.ts';
+import { parseAddress } from '../../../src/protocol/address.ts';
+import { decodeMessage, encodeMessage } from '../../../src/protocol/messages.ts';
+import { createAuthority, recordLog } from '../../support/agents.ts';
+import { frame, helloOf, type Origin, webSocket } from '../../support/flood.ts';
+import { type Member, startMember } from '../../support/member.ts';
+import { fixtures } from '../../support/wire-fixtures.ts';
+
+const port = 19497;
+const demo = await createAuthority('demo', createClock().wall());
+const patience = { timeout: 10_000, interval: 20 };
+
+describe('what an agent of protocol version 1 sends', () => {
+  test.for(fixtures.map((fixture) => [fixture.name, fixture] as const))('is read: %s', ([, fixture]) => {
+    const message = decodeMessage(fixture.text);
+    expect(message).toEqual(fixture.message);
+    if (message !== undefined) expect(JSON.parse(encodeMessage(message))).toEqual(fixture.message);
+  });
+
+  it('is of every type of that version', () => {
+    expect(new Set(fixtures.map(({ message }) => message.type))).toEqual(
+      new Set(['hello', 'ping', 'pong', 'state', 'request', 'response', 'cancel', 'event', 'bye']),
+    );
+  });
+
+  test.for(fixtures.map((fixture) => [fixture.name, fixture] as const))(
+    'is read when it has fields that came later: %s',
+    ([, { message }]) => {
+      expect(decodeMessage(JSON.stringify({ ...message, later: { a: [1] } }))).toEqual(message);
+    },
+  );
+
+  it('is read when what it holds has fields that came later', () => {
+    const full = fixtures.find(({ name }) => name === 'state-node')?.message;
+    const state = full?.['state'] as { addresses: object; findings: object[] };
+    const newer = {
+      ...state,
+      later: 1,
+      addresses: { ...state.addresses, later: 2 },
+      findings: state.findings.map((finding) => ({ ...finding, later: 3 })),
+    };
+    expect(decodeMessage(JSON.stringify({ type: 'state', state: newer }))).toEqual(full);
+  });
+});
+
+describe('over a link, a peer of another version', () => {
+  async function start(last: number, host: string, peers: number[] = []): Promise<Member> {
+    const member = startMember({
+      tls: await demo(host),
+      address: parseAddress(`127.0.96.${last}`),
+      port,
+      peers: peers.map((each) => parseAddress(`127.0.96.${each}`)),
+      log: recordLog(),
+      // The table of methods as the agent asks it; what stands behind a method is of no interest here.
+      answer: (method, params) => callMethod({} as Handlers, 'member', method, params),
+    });
+    onTestFinished(() => member.mesh.close('the test is over'));
+    return member;
+  }
+
+  const linked = ({ mesh }: Member): string[] =>
+    mesh.peers().flatMap(({ linked: isLinked, host }) => (isLinked ? [host] : []));
+
+  async function visitor(last: number): Promise<Origin> {
+    return {
+      from: '127.0.97.250',
+      to: { address: parseAddress(`127.0.96.${last}`), port },
+      tls: await demo('visitor'),
+    };
+  }
+
+  test('asks for a method that came later, and is refused by name', async () => {
+    const n1 = await start(30, 'n1');
+    const n2 = await start(31, 'n2', [30]);
+    await vi.waitFor(() => expect(linked(n2)).toEqual(['n1']), patience);
+    await expect(n2.mesh.request('n1', 'renumber', {}, 5_000)).rejects.toMatchObject({
+      code: 'METHOD_UNKNOWN',
+      message: expect.stringContaining('renumber'),
+    });
+    expect(linked(n1)).toEqual(['n2']);
+  });
+
+  test('sends a type that came later, which is ignored', async () => {
+    const n1 = await start(32, 'n1');
+    const origin = await visitor(32);
+    await vi.waitFor(async () => {
+      const { socket } = await webSocket(origin);
+      const heard: string[] = [];
+      socket.on('data', (chunk: Buffer) => heard.push(chunk.toString('latin1')));
+      socket.write(
+        Buffer.concat(
+          [helloOf(origin), '{"type":"gossip","data":[1]}', '{"type":"ping","nonce":"still-here"}'].map(
+            (text) => frame(text),
+          ),
+        ),
+      );
+      await vi.waitFor(() => expect(heard.join('')).toContain('{"type":"pong","nonce":"still-here"}'), {
+        timeout: 1_000,
+      });
+      socket.destroy();
+    }, patience);
+    expect(n1.mesh.refusals()).toEqual({});
+  });
+
+  test('speaks versions 1 to 9, and is linked', async () => {
+    const n1 = await start(33, 'n1');
+    const origin = await visitor(33);
+    await vi.waitFor(async () => {
+      const { socket } = await webSocket(origin);
+      onTestFinished(() => {
+        socket.destroy();
+      });
+      socket.write(frame(helloOf(origin, { protocol: { min: 1, max: 9 } })));
+      await vi.waitFor(() => expect(linked(n1)).toEqual(['visitor']), { timeout: 1_000 });
+    }, patience);
+  });
+
+  test('speaks versions 2 to 3, and is told that there is none in common', async () => {
+    await start(34, 'n1');
+    const origin = await visitor(34);
+    await vi.waitFor(async () => {
+      const { socket, ended } = await webSocket(origin);
+      const heard: string[] = [];
+      socket.on('data', (chunk: Buffer) => heard.push(chunk.toString('latin1')));
+      socket.write(frame(helloOf(origin, { protocol: { min: 2, max: 3 } })));
+      await ended;
+      expect(heard.join('')).toContain('it speaks protocol 2 to 3, we 1 to 1');
+    }, patience);
+  });
+});
