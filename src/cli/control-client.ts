@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import type { Clock } from '../host/ports/clock.ts';
-import type { LineChannel, LocalSockets } from '../host/ports/local-sockets.ts';
+import type { LineChannel } from '../host/ports/local-sockets.ts';
 import type { Random } from '../host/ports/random.ts';
 import { RlnetError } from '../protocol/errors.ts';
 import {
@@ -12,6 +12,7 @@ import {
 } from '../protocol/messages.ts';
 import { type MethodName, methods, type Params, type Result } from '../protocol/methods.ts';
 import { type ClusterView, clusterViewSchema } from '../protocol/state.ts';
+import type { Context } from './context.ts';
 
 /** The local agent takes this long at most to answer; longer than it gives its peers, so that their answer is told, not ours. */
 const timeoutMs = 15_000;
@@ -102,18 +103,25 @@ function goneAway(): RlnetError {
   );
 }
 
-/** Connects to the socket that this user may use: the one that acts for root, else the one that reads. */
-export async function connectToAgent(
-  sockets: LocalSockets,
+/**
+ * Talks to the agent of this host: over the socket that acts where this user may use it, else over the one that reads. The conversation
+ * ends with `work`.
+ */
+export async function withAgent<T>(
+  { sockets, clock, random }: Pick<Context, 'sockets' | 'clock' | 'random'>,
   runtimeDirectory: string,
-  clock: Clock,
-  random: Random,
-): Promise<ControlClient> {
+  work: (client: ControlClient) => Promise<T>,
+): Promise<T> {
   const acting = `${runtimeDirectory}/agent.sock`;
   const may = await access(acting, constants.W_OK).then(
     () => true,
     () => false,
   );
   const channel = await sockets.connect(may ? acting : `${runtimeDirectory}/read.sock`);
-  return new ControlClient(channel, clock, random);
+  const client = new ControlClient(channel, clock, random);
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
 }

@@ -1,5 +1,5 @@
 import { type Context, json, type Outcome } from '../context.ts';
-import { connectToAgent } from '../control-client.ts';
+import { withAgent } from '../control-client.ts';
 import { checkExitStatus, renderCheck } from '../render/check.ts';
 
 /** `rlnet check [NODE]`: reads everything afresh there and says what is right and what is not. */
@@ -8,17 +8,9 @@ export async function check(
   node: string | undefined,
   options: { runtimeDirectory: string; json?: boolean },
 ): Outcome {
-  const client = await connectToAgent(
-    context.sockets,
-    options.runtimeDirectory,
-    context.clock,
-    context.random,
-  );
-  try {
+  return await withAgent(context, options.runtimeDirectory, async (client) => {
     const report = await client.call('check', node === undefined ? {} : { node });
     context.print(options.json === true ? json(report) : renderCheck(report));
     return checkExitStatus(report);
-  } finally {
-    client.close();
-  }
+  });
 }

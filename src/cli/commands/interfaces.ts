@@ -2,7 +2,7 @@ import { RlnetError } from '../../protocol/errors.ts';
 import { joinPages } from '../../protocol/paging.ts';
 import type { InterfacesPage } from '../../protocol/state.ts';
 import { type Context, json, type Outcome } from '../context.ts';
-import { type ControlClient, connectToAgent } from '../control-client.ts';
+import { type ControlClient, withAgent } from '../control-client.ts';
 import { renderInterfaces } from '../render/interfaces.ts';
 
 /** A list that changes while its pages are fetched is fetched again, so often. */
@@ -14,13 +14,7 @@ export async function interfaces(
   node: string | undefined,
   options: { runtimeDirectory: string; json?: boolean },
 ): Outcome {
-  const client = await connectToAgent(
-    context.sockets,
-    options.runtimeDirectory,
-    context.clock,
-    context.random,
-  );
-  try {
+  return await withAgent(context, options.runtimeDirectory, async (client) => {
     const { host, at, links, inventory } = await fetchAll(client, node);
     context.print(
       options.json === true
@@ -28,9 +22,7 @@ export async function interfaces(
         : renderInterfaces(host, links, inventory),
     );
     return 0;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 async function fetchAll(client: ControlClient, node: string | undefined) {

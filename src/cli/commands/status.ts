@@ -1,6 +1,6 @@
 import type { ClusterView } from '../../protocol/state.ts';
 import { type Context, json, type Outcome } from '../context.ts';
-import { connectToAgent } from '../control-client.ts';
+import { withAgent } from '../control-client.ts';
 import { renderStatus } from '../render/status.ts';
 
 export interface StatusOptions {
@@ -11,13 +11,7 @@ export interface StatusOptions {
 
 /** `rlnet status [--watch]`: the cluster as the agent of this host sees it. */
 export async function status(context: Context, options: StatusOptions): Outcome {
-  const client = await connectToAgent(
-    context.sockets,
-    options.runtimeDirectory,
-    context.clock,
-    context.random,
-  );
-  try {
+  return await withAgent(context, options.runtimeDirectory, async (client) => {
     if (options.watch === true) {
       await client.watch(await viewer(context, options.json === true));
       await Promise.race([client.ended, endedBy(context.ended)]);
@@ -26,9 +20,7 @@ export async function status(context: Context, options: StatusOptions): Outcome 
     const view = await client.call('status', {});
     context.print(options.json === true ? json(view) : renderStatus(view));
     return 0;
-  } finally {
-    client.close();
-  }
+  });
 }
 
 /** How a newer view is shown: in place on a terminal, one after the other elsewhere; one line of JSON each with `--json`. */
