@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { full } from '../support/sampling.ts';
 import { play, type Scenario } from '../support/sim/scenario.ts';
 import { distributionOf } from '../support/sim/statistics.ts';
-import { type Detection, killedAgent, load, silentHost } from './scenarios.ts';
+import { type Detection, killedAgent, lateWitness, load, silentHost } from './scenarios.ts';
 
 /** Who notices what, and when, with nine agents. Figures of a full run: docs/simulation.md. */
 
@@ -33,6 +33,14 @@ describe(`in ${seeds * trials} trials`, () => {
     expect(distributionOf(doubted).p99).toBeLessThanOrEqual(100);
     expect(distributionOf(lost).p99).toBeLessThanOrEqual(1_000);
   }, 600_000);
+});
+
+// A witness that said so once is believed for good: nobody asks it again, and its word is not forgotten.
+it.fails('a killed agent is unreachable in 5 s also where the witnesses hear of it late', async () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const { result } = await play(lateWitness, seed);
+    expect(result).toBeLessThanOrEqual(5_000);
+  }
 });
 
 const minutes = full ? 60 : 5;

@@ -1,5 +1,4 @@
 import { familyOf } from '../../src/protocol/address.ts';
-import { full } from '../support/sampling.ts';
 import { agentService } from '../support/sim/agent.ts';
 import {
   accusations,
@@ -173,7 +172,7 @@ function detection(
 /** A host whose packets are all dropped, both ways, without a reset. */
 export function silentHost(trials: number): Scenario<Detection> {
   return detection(
-    'silent-host',
+    `silent-host-${trials}`,
     trials,
     (world, host) => world.network.isolate(host),
     (world, host) => world.network.rejoin(host),
@@ -183,12 +182,31 @@ export function silentHost(trials: number): Scenario<Detection> {
 /** An agent that is killed while its host lives. */
 export function killedAgent(trials: number): Scenario<Detection> {
   return detection(
-    'killed-agent',
+    `killed-agent-${trials}`,
     trials,
     (world, host) => world.host(host).stop(agentService),
     (world, host) => world.host(host).start(agentService),
   );
 }
+
+/**
+ * An agent is killed, and all but one of the others hear of it late: the one asks them before they know, and they say that they
+ * reach it, since they did a moment ago. @returns until the one called it unreachable, in milliseconds
+ */
+export const lateWitness: Scenario<number> = {
+  name: 'late-witness',
+  cluster: nineHosts,
+  invariants: [oneFamily],
+  async run(stage) {
+    const { kernel, world } = stage;
+    await untilMeshed(stage, meshWithinMs);
+    for (const { name } of world.hosts.slice(1, -1)) world.network.path('n9', name).delay = () => 450;
+    await kernel.run(10_000);
+    world.host('n9').stop(agentService);
+    const { lost } = await timeUntil(kernel, world, ['n1'], 'n9', { lost: isUnreachable }, observeMs);
+    return lost.get('n1') ?? Number.NaN;
+  },
+};
 
 /** What came of an hour of load. */
 export interface Load {
@@ -203,7 +221,7 @@ export interface Load {
  */
 export function load(minutes: number): Scenario<Load> {
   return {
-    name: 'load',
+    name: `load-${minutes}`,
     cluster: nineHosts,
     invariants: [oneFamily],
     async run(stage) {
@@ -238,7 +256,7 @@ export function load(minutes: number): Scenario<Load> {
 export const scenarios: readonly Scenario[] = [
   ...clusters.map(meshing),
   ...clusters.map(mending),
-  silentHost(full ? 20 : 8),
-  killedAgent(full ? 20 : 8),
-  load(full ? 60 : 5),
+  ...[8, 20].flatMap((trials) => [silentHost(trials), killedAgent(trials)]),
+  ...[1, 5, 60].map(load),
+  lateWitness,
 ];

@@ -56,6 +56,7 @@ class LocalEnd implements LineChannel {
   #handlers: { line: (line: string) => void; closed: () => void } | undefined;
   #closed = false;
   #told = false;
+  #dropped = false;
   /** Bytes that this end has sent and the other has not read. */
   queuedBytes = 0;
 
@@ -81,6 +82,7 @@ class LocalEnd implements LineChannel {
     this.queuedBytes += line.length + 1;
     peer.#process.io(hop, `line ${line}`, () => {
       this.queuedBytes -= line.length + 1;
+      if (this.#dropped) return;
       if (peer.#handlers === undefined) peer.#early.push(line);
       else if (!peer.#closed) peer.#handlers.line(line);
     });
@@ -92,6 +94,11 @@ class LocalEnd implements LineChannel {
     this.#process.io(hop, 'local socket closed', () => this.#tell());
     const peer = this.#peer;
     if (peer !== undefined) peer.#process.io(hop, 'local socket ended', () => peer.close());
+  }
+
+  drop(): void {
+    this.#dropped = true;
+    this.close();
   }
 
   #tell(): void {
