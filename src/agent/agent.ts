@@ -30,6 +30,8 @@ import { observeHost } from './sources.ts';
 
 /** The inventory is read at start and then hourly, spread over five minutes. */
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
+/** Readings and messages that come within so long make one new state: in a large mesh they come by the hundred. */
+const settleMs = 20;
 /** A state names so many peers for others to find them: more than a cluster has nodes. */
 const maxKnown = 128;
 
@@ -268,7 +270,7 @@ export class Agent {
   #settleSoon(): void {
     if (this.#settling || this.#stopped) return;
     this.#settling = true;
-    this.#deps.clock.after(0, () => {
+    this.#deps.clock.after(settleMs, () => {
       this.#settling = false;
       if (!this.#stopped) this.#settle();
     });
@@ -309,7 +311,8 @@ export class Agent {
       ...this.#mesh
         .peers()
         .flatMap(({ linked, state }) => (linked ? (state?.knows ?? []).map(({ address }) => address) : [])),
-      ...(this.#state.nodeUid === undefined ? seeds : []),
+      // Also on a node that has just been given its agent, while RS does not answer.
+      ...(this.#state.nodeUid === undefined || this.#memory.current.peers.length === 0 ? seeds : []),
     ];
   }
 

@@ -67,8 +67,8 @@ export class Link {
   heardAt: number;
   /** Milliseconds that the newest echo took. */
   roundTripMs: number | undefined;
-  /** Whether one of the two sides will not have this link: trying again soon can change nothing. */
-  refused = false;
+  /** The code with which either side has ended it on purpose. */
+  endedAs: string | undefined;
   /** What the other side said of itself last on this link. */
   state: HostState | undefined;
 
@@ -88,6 +88,11 @@ export class Link {
       closed: (reason, refusal) => this.#end(reason, refusal),
     });
     this.#send(hello);
+  }
+
+  /** Whether one of the two sides will not have this link: trying again soon can change nothing. */
+  get refused(): boolean {
+    return this.endedAs === 'refused';
   }
 
   /** The other side's hello; undefined until it came. */
@@ -163,7 +168,7 @@ export class Link {
    * @param refusal the rule of the conversation that the other side broke
    */
   end(code: CloseReason, reason: string, refusal?: RefusalCode): void {
-    if (code === 'refused') this.refused = true;
+    this.endedAs ??= code;
     this.#send({ type: 'bye', code, reason: quoted(reason) });
     this.channel.close(code, reason);
     this.#end(reason, refusal);
@@ -257,7 +262,7 @@ export class Link {
         return;
       case 'bye': {
         const reason = quoted(message.reason);
-        if (message.code === 'refused') this.refused = true;
+        this.endedAs ??= message.code;
         this.channel.close('goingAway', reason);
         this.#end(reason);
         return;

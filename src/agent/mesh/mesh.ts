@@ -2,7 +2,8 @@ import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { Random } from '../../host/ports/random.ts';
 import type { Address } from '../../protocol/address.ts';
 import { RlnetError } from '../../protocol/errors.ts';
-import type { Hello } from '../../protocol/messages.ts';
+import { decodeWith, type Hello } from '../../protocol/messages.ts';
+import { methods } from '../../protocol/methods.ts';
 import type { RsNode } from '../../protocol/rs.ts';
 import type { HostState } from '../../protocol/state.ts';
 import type { Log } from '../log.ts';
@@ -12,7 +13,7 @@ import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
 import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
-import { freshEchoMs, missesToAsk, pingEveryMs } from './reachability.ts';
+import { pingEveryMs } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
@@ -277,7 +278,9 @@ export class Mesh {
       closed: (reason) => {
         this.#greeting.delete(link);
         const peer = this.#peers.get(host);
-        if (peer?.link === link) this.#lost(peer, link, reason);
+        const successor = this.#successorOf(link);
+        if (peer?.link === link && successor !== undefined) this.#adopt(successor, host);
+        else if (peer?.link === link) this.#lost(peer, link, reason);
         else if (dialler !== undefined && !this.#isLinked(dialler.address))
           dialler.failed(reason, link.refused);
       },
@@ -362,6 +365,13 @@ export class Mesh {
     changed();
   }
 
+  /** The newer link of the same host for which the other side has ended this one: no link is lost then. */
+  #successorOf(link: Link): Link | undefined {
+    if (link.endedAs !== 'duplicate') return undefined;
+    const { host } = link.channel.identity;
+    return [...this.#greeting].find(({ peer }) => peer?.host === host);
+  }
+
   #lost(peer: Peer, link: Link, reason: string): void {
     const { log, changed } = this.#deps;
     log.info({ peer: peer.host }, `link lost: ${reason}`);
@@ -425,7 +435,8 @@ export class Mesh {
     const late = now - this.#tickDue > lateMs;
     let news = false;
     for (const peer of this.#peers.values()) {
-      if (peer.count(late) === missesToAsk) void this.#askWitnesses(peer);
+      peer.count(late);
+      if (peer.isDoubted && !late) void this.#askWitnesses(peer);
       if (peer.judge()) news = true;
       if (peer.isSilent) peer.link?.drop(`no echo of ${peer.misses} pings`);
       else peer.ping();
@@ -451,8 +462,8 @@ export class Mesh {
       chosen.map(async ({ host, link }) => {
         try {
           const answer = await link?.request('reaches', { host: silent.host }, witnessMs);
-          const age = (answer as { echoAgeMs?: number } | undefined)?.echoAgeMs;
-          silent.testify(round, host, typeof age === 'number' && age <= freshEchoMs);
+          const { echoAgeMs } = decodeWith(methods.reaches.result, answer, `the testimony of ${host}`);
+          silent.testify(round, host, echoAgeMs);
         } catch (thrown) {
           // A witness that does not answer says nothing; anything else is a defect.
           if (!(thrown instanceof RlnetError)) throw thrown;

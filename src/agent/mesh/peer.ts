@@ -3,7 +3,7 @@ import type { Address } from '../../protocol/address.ts';
 import type { Reachability } from '../../protocol/reachability.ts';
 import type { HostState } from '../../protocol/state.ts';
 import type { Link } from './link.ts';
-import { judge, missesToAsk, missesToJudge } from './reachability.ts';
+import { judge, missesToAsk, missesToJudge, pingsBetweenDoubts, testimonyMs } from './reachability.ts';
 
 /** Loss is given over so many pings: half a minute. */
 const lossWindow = 60;
@@ -42,9 +42,10 @@ export class Peer {
   #since: number;
   #noLink = 'no link since start';
   #pingedAt: number | undefined;
-  #heardBefore = 0;
+  /** Monotonic time at which the silence began: of the first ping without an echo, or of the link's end. */
+  #silentSince: number | undefined;
   #outcomes: boolean[] = [];
-  #witnesses = new Map<string, boolean>();
+  readonly #witnesses = new Map<string, { reaches: boolean; at: number }>();
   #state: HostState | undefined;
   #reachability: Reachability;
   /** Pings in a row that were due and brought no echo. */
@@ -93,6 +94,7 @@ export class Peer {
     this.#noLink = reason;
     this.#since = this.#clock.wall();
     this.misses = Math.max(this.misses, missesOfClosedLink);
+    this.#silentSince ??= this.#clock.monotonic();
     this.judge();
   }
 
@@ -117,15 +119,32 @@ export class Peer {
     if (echoed) {
       this.#trust();
     } else if (!late) {
-      if (this.misses === 0) this.#heardBefore = this.#pingedAt;
+      this.#silentSince ??= this.#pingedAt;
       this.misses += 1;
     }
     if (!late) this.#outcomes = [...this.#outcomes, echoed].slice(-lossWindow);
     return this.misses;
   }
 
-  testify(round: number, witness: string, reaches: boolean): void {
-    if (round === this.round && this.misses >= missesToAsk) this.#witnesses.set(witness, reaches);
+  /** Whether other peers are to be asked now whether they reach it. */
+  get isDoubted(): boolean {
+    const doubts = this.misses - missesToAsk;
+    if (doubts < 0) return false;
+    return this.#reachability.status !== 'unreachable' || doubts % pingsBetweenDoubts === 0;
+  }
+
+  /**
+   * @param round  the run of misses in which the witness was asked
+   * @param echoAgeMs milliseconds since the witness had its newest echo; undefined where it has none. Only an echo from after the silence
+   *   began here says that it reaches it: an older one may be from before the end.
+   */
+  testify(round: number, witness: string, echoAgeMs: number | undefined): void {
+    if (round !== this.round || this.#silentSince === undefined) return;
+    const at = this.#clock.monotonic();
+    this.#witnesses.set(witness, {
+      reaches: echoAgeMs !== undefined && at - echoAgeMs > this.#silentSince,
+      at,
+    });
   }
 
   /** @returns whether the verdict is another one now */
@@ -135,8 +154,8 @@ export class Peer {
     const evidence = {
       misses: this.misses,
       noLink: link === undefined ? this.#noLink : undefined,
-      heard: link !== undefined && link.heardAt > this.#heardBefore,
-      witnesses: this.#witnesses,
+      heard: link !== undefined && this.#silentSince !== undefined && link.heardAt > this.#silentSince,
+      witnesses: this.#freshTestimony(),
     };
     this.#reachability = judge(before, evidence, this.#clock.wall());
     return before.status !== this.#reachability.status;
@@ -161,9 +180,16 @@ export class Peer {
     };
   }
 
+  #freshTestimony(): Map<string, boolean> {
+    const oldest = this.#clock.monotonic() - testimonyMs;
+    for (const [witness, { at }] of this.#witnesses) if (at < oldest) this.#witnesses.delete(witness);
+    return new Map([...this.#witnesses].map(([witness, { reaches }]) => [witness, reaches]));
+  }
+
   #trust(): void {
     if (this.misses > 0) this.round += 1;
     this.misses = 0;
+    this.#silentSince = undefined;
     this.#witnesses.clear();
   }
 }

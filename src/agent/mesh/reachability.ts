@@ -6,8 +6,10 @@ export const pingEveryMs = 500;
 export const missesToAsk = 3;
 /** At so many the verdict falls. */
 export const missesToJudge = 4;
-/** A witness whose last echo is at most this old says that it reaches the peer. */
-export const freshEchoMs = 1_000;
+/** What a witness said counts for so long; while there is doubt it is asked anew at each ping. */
+export const testimonyMs = 1_500;
+/** A peer that was found unreachable is asked about once in so many pings: the path from here may be all that is broken. */
+export const pingsBetweenDoubts = 10;
 
 /** What is known of one peer when a ping is due. */
 export interface Evidence {
@@ -23,12 +25,16 @@ export interface Evidence {
 
 /** Pure: the same evidence gives the same verdict. `since` stays while the status does. */
 export function judge(before: Reachability, evidence: Evidence, now: number): Reachability {
-  const next = verdict(evidence, now);
+  const next = verdict(before, evidence, now);
   if (next.status !== before.status) return next;
   return { ...next, since: before.since };
 }
 
-function verdict({ misses, noLink, heard, witnesses }: Evidence, now: number): Reachability {
+function verdict(
+  before: Reachability,
+  { misses, noLink, heard, witnesses }: Evidence,
+  now: number,
+): Reachability {
   if (noLink === undefined && misses < missesToAsk) return { status: 'reachable', since: now };
   const silence = heard
     ? 'it is heard, and does not echo: what we send does not arrive'
@@ -43,5 +49,7 @@ function verdict({ misses, noLink, heard, witnesses }: Evidence, now: number): R
       why: `${why}; ${reaching} reaches it, so the path from here is broken`,
     };
   }
-  return { status: 'unreachable', since: now, why, confirmed: witnesses.size > 0 };
+  // Once confirmed it stays so until an echo or another witness says otherwise, however long ago the witness was asked.
+  const confirmed = witnesses.size > 0 || (before.status === 'unreachable' && before.confirmed);
+  return { status: 'unreachable', since: now, why, confirmed };
 }

@@ -159,7 +159,9 @@ export function createTransport(material: () => TlsMaterial): Transport {
           else fail('PEER_REFUSED', `it refused us: ${quoted(String(refusal))}`);
         });
         websocket.on('error', (error) => {
-          const refused = party === undefined && isCertificateError(error);
+          // The server's verdict on our certificate comes as an alert after the handshake (TLS 1.3).
+          const refused =
+            errnoOf(error)?.includes('ALERT') === true || (party === undefined && isCertificateError(error));
           fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', error.message, error);
         });
         websocket.once('open', () => {
