@@ -275,8 +275,9 @@ export class Mesh {
         changed();
       },
       request: (id, method, params, signal) => this.#answer(host, id, method, params, signal),
-      closed: (reason) => {
+      closed: (reason, refusal) => {
         this.#greeting.delete(link);
+        if (refusal !== undefined) this.#note({ code: refusal, reason, from: channel.address });
         const peer = this.#peers.get(host);
         const successor = this.#successorOf(link);
         if (peer?.link === link && successor !== undefined) this.#adopt(successor, host);

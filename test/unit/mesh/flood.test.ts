@@ -32,8 +32,6 @@ const demo = await createAuthority('demo', createClock().wall());
 const to = { address: parseAddress('127.0.96.1'), port };
 const patience = { timeout: 10_000, interval: 20 };
 const names = ['n1', 'n2', 'n3'];
-/** Link says which rule was broken; Mesh does not count it yet. */
-const awaitingMesh = { fails: true };
 
 const log: RecordedLog = recordLog();
 let members: Member[];
@@ -130,11 +128,10 @@ describe('one attacker', () => {
 
   test.concurrent.for(cases.filter(([, refusal]) => onLinks.has(refusal)))(
     'with %s loses its link and is counted under %s',
-    awaitingMesh,
     async ([, , attack, from]) => await turnedAway(attack, from),
   );
 
-  test('after another is counted once for each', awaitingMesh, () => {
+  test('after another is counted once for each', () => {
     const tally: Record<string, number> = {};
     for (const [, refusal] of cases) tally[refusal] = (tally[refusal] ?? 0) + 1;
     expect(attacked().mesh.refusals()).toEqual(tally);
@@ -283,7 +280,7 @@ describe('a peer', () => {
     expectMembersUndisturbed();
   });
 
-  test('that never reads is counted under slow', awaitingMesh, () => {
+  test('that never reads is counted under slow', () => {
     expect(refusalsOf('127.0.97.202')).toEqual(['slow']);
   });
 });
