@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { callMethod, type Handlers } from '../../../src/agent/call.ts';
+import { type Caller, type MethodName, methods } from '../../../src/protocol/methods.ts';
+
+/** docs/security.md, "Who may ask for what", row by row: each method with everybody who may ask for it. */
+const table: Record<MethodName, readonly Caller[]> = {
+  about: ['candidate', 'member'],
+  status: ['read', 'act'],
+  watch: ['read', 'act'],
+  interfaces: ['member', 'read', 'act'],
+  check: ['member', 'read', 'act'],
+  reaches: ['member'],
+  links: ['member'],
+  mesh: ['read', 'act'],
+  forget: ['act'],
+  unpin: ['act'],
+};
+const callers = ['candidate', 'member', 'read', 'act'] as const;
+const params: Partial<Record<MethodName, object>> = {
+  reaches: { host: 'n2' },
+  forget: { host: 'n2' },
+  unpin: { host: 'n2' },
+};
+
+/** Handlers that say that they were reached. */
+const reached = new Proxy({} as Handlers, { get: () => async () => 'reached' });
+
+const names = Object.keys(methods) as MethodName[];
+
+test.for(names.flatMap((method) => callers.map((caller) => [method, caller] as const)))(
+  '%s, asked by a %s',
+  async ([method, caller]) => {
+    const answer = callMethod(reached, caller, method, params[method] ?? {});
+    if (table[method].includes(caller)) await expect(answer).resolves.toBe('reached');
+    else await expect(answer).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
+  },
+);
+
+test('a method that is not in the table is refused, whoever asks, also one that every object has', async () => {
+  for (const name of ['restart', 'toString', '__proto__', '']) {
+    await expect(callMethod(reached, 'act', name, {})).rejects.toMatchObject({ code: 'METHOD_UNKNOWN' });
+  }
+});
+
+test('parameters of the wrong kind are refused before the method sees them', async () => {
+  await expect(callMethod(reached, 'act', 'forget', { host: 'n 2' })).rejects.toMatchObject({
+    code: 'MESSAGE_INVALID',
+    message: expect.stringContaining('forget at host'),
+  });
+  await expect(callMethod(reached, 'member', 'reaches', [])).rejects.toMatchObject({
+    code: 'MESSAGE_INVALID',
+  });
+});
