@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Link } from '../../../src/agent/mesh/link.ts';
 import { Mesh, type Pin } from '../../../src/agent/mesh/mesh.ts';
 import { createTransport, type TlsMaterial } from '../../../src/agent/mesh/transport.ts';
 import { createClock } from '../../../src/host/clock.ts';
@@ -343,6 +344,52 @@ test('a request that is cancelled, or not waited for any more, is cancelled at t
     () => expect(n2.calls.filter((call) => call === 'slow was cancelled')).toHaveLength(2),
     patience,
   );
+});
+
+test('a request that comes again under its id, over another link, is carried out once and answered alike', async () => {
+  const n1 = start(await demo('n1'), 1, { peers: [] });
+  const tls = await demo('n2');
+  await vi.waitFor(
+    () => expect(n1.log.entries).toContainEqual(expect.objectContaining({ text: 'listening for peers' })),
+    patience,
+  );
+  const ask = async (attempt: string): Promise<unknown> => {
+    const channel = await createTransport(() => tls).dial(
+      { address: n1.own, port },
+      parseAddress('127.0.94.2'),
+    );
+    const hello: Hello = {
+      type: 'hello',
+      protocol: { min: 1, max: 1 },
+      cluster: 'demo',
+      host: 'n2',
+      version: '0.1.0',
+      machineId: 'machine-n2',
+      bootId: 'boot',
+      instance: 'instance',
+    };
+    let up = (): void => {};
+    const ready = new Promise<void>((resolve) => {
+      up = resolve;
+    });
+    // Every id that this side chooses is the same one.
+    const once = { fraction: () => 0.5, id: () => 'the only id' };
+    const ignore = async (): Promise<unknown> => ({});
+    const link = new Link(channel, hello, clock, once, {
+      up,
+      state: () => {},
+      request: ignore,
+      closed: () => {},
+    });
+    await ready;
+    const answer = await link.request('echo', { attempt }, 2_000);
+    link.end('goingAway', 'that was all');
+    return answer;
+  };
+  const first = await ask('first');
+  await vi.waitFor(() => expect(linked(n1)).toEqual([]), patience);
+  expect(await ask('second')).toEqual(first);
+  expect(n1.calls.filter((call) => call.startsWith('echo'))).toHaveLength(1);
 });
 
 test('an address that is not bound yet is waited for', async () => {
