@@ -12,7 +12,7 @@ import type { Units } from '../host/ports/units.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
-import type { ClusterView, HostState } from '../protocol/state.ts';
+import { type ClusterView, type HostState, maxKnownInState } from '../protocol/state.ts';
 import { callMethod, type Handlers } from './call.ts';
 import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
@@ -32,8 +32,6 @@ import { observeHost } from './sources.ts';
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
 /** Readings and messages that come within so long make one new state: in a large mesh they come by the hundred. */
 const settleMs = 20;
-/** A state names so many peers for others to find them: more than a cluster has nodes. */
-const maxKnown = 128;
 
 export interface AgentDependencies {
   settings: Settings;
@@ -235,7 +233,7 @@ export class Agent {
     const knows = this.#mesh
       .peers()
       .flatMap(({ host, address }) => (address === undefined ? [] : { host, address }))
-      .slice(0, maxKnown);
+      .slice(0, maxKnownInState);
     return hostStateOf(
       { ...identity, version, mode: settings.mode },
       this.#facts(),

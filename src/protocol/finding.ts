@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { finiteSchema } from './schema.ts';
 
 /** How bad it is: `error` stops or will stop service, `warning` is a risk, `info` is worth knowing. */
 export const severitySchema = v.picklist(['error', 'warning', 'info']);
@@ -22,5 +23,5 @@ export const checkResultSchema = v.object({
 export type CheckResult = v.InferOutput<typeof checkResultSchema>;
 
 /** A check that failed or whose answer is unknown, and since when (wall clock, milliseconds since the epoch). */
-export const findingSchema = v.object({ ...checkResultSchema.entries, since: v.number() });
+export const findingSchema = v.object({ ...checkResultSchema.entries, since: finiteSchema });
 export type Finding = v.InferOutput<typeof findingSchema>;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { type Address, rangeOf } from './address.ts';
-import { addressSchema } from './schema.ts';
+import { addressSchema, finiteSchema } from './schema.ts';
 
 /** One address on an interface, in iproute2's words. Lifetimes in seconds; absent means forever. */
 export const boundAddressSchema = v.object({
@@ -11,18 +11,18 @@ export const boundAddressSchema = v.object({
   label: v.optional(v.string()),
   /** iproute2's flags that are set: `dynamic`, `secondary`, `tentative`, `dadfailed`, `deprecated`, `temporary`, `noprefixroute` … */
   flags: v.array(v.string()),
-  preferredLifetime: v.optional(v.number()),
-  validLifetime: v.optional(v.number()),
+  preferredLifetime: v.optional(finiteSchema),
+  validLifetime: v.optional(finiteSchema),
 });
 export type BoundAddress = v.InferOutput<typeof boundAddressSchema>;
 
 /** One network interface of a host, up or down. */
 export const networkInterfaceSchema = v.object({
-  index: v.number(),
+  index: finiteSchema,
   name: v.string(),
   /** The MAC address in lower case; absent where the link has none (tunnels). */
   mac: v.optional(v.string()),
-  mtu: v.number(),
+  mtu: finiteSchema,
   /** The kernel's operational state (RFC 2863) in lower case: `up`, `down`, `unknown`, `lowerlayerdown`, `dormant` … */
   operState: v.string(),
   /** The link's flags as iproute2 prints them: `UP`, `LOWER_UP`, `LOOPBACK`, `NO-CARRIER` … */

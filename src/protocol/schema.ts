@@ -23,6 +23,9 @@ export const nameSchema = v.pipe(
   ),
 );
 
+/** JSON takes 1e999 for Infinity, which does not come out of JSON again as a number. */
+export const finiteSchema = v.pipe(v.number(), v.finite());
+
 export const uidSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
 
 /** The family that all of the addresses share, or undefined where they are mixed or there is none. */

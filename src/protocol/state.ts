@@ -5,7 +5,7 @@ import { networkInterfaceSchema } from './interfaces.ts';
 import { inventorySchema } from './inventory.ts';
 import { reachabilitySchema } from './reachability.ts';
 import { nodeTableSchema } from './rs.ts';
-import { addressSchema, familySchema, nameSchema, uidSchema } from './schema.ts';
+import { addressSchema, familySchema, finiteSchema, nameSchema, uidSchema } from './schema.ts';
 import { unitStateSchema } from './unit.ts';
 
 /** A `state` message lists this many addresses at most; the rest is a count, and `interfaces` has them all. */
@@ -14,10 +14,13 @@ export const maxAddressesInState = 64;
 const listedAddressSchema = v.object({
   interface: v.string(),
   address: addressSchema,
-  prefixLength: v.number(),
+  prefixLength: finiteSchema,
   /** Whether a socket could use it: interface active, address neither tentative nor failed. */
   usable: v.boolean(),
 });
+
+/** And so many peers for others to find them: more than a cluster has nodes. */
+export const maxKnownInState = 128;
 
 /** Why something is not known, in one sentence. */
 const unknownSchema = v.object({ unknown: v.string() });
@@ -32,17 +35,23 @@ export const hostStateSchema = v.object({
   version: v.string(),
   mode: v.picklist(['manage', 'observe']),
   /** Grows by one with each change, from 1 at each start of the agent. */
-  revision: v.number(),
+  revision: finiteSchema,
   nodeUid: v.optional(uidSchema),
   /** The address that RS has for this node, and so the one the agent means to use for the mesh. */
   internalAddress: v.optional(addressSchema),
   internalFamily: v.optional(familySchema),
-  addresses: v.object({ listed: v.array(listedAddressSchema), more: v.number() }),
+  addresses: v.object({
+    listed: v.pipe(v.array(listedAddressSchema), v.maxLength(maxAddressesInState)),
+    more: finiteSchema,
+  }),
   unit: v.union([unitStateSchema, unknownSchema]),
   hostsFile: hostsJudgementSchema,
   findings: v.array(findingSchema),
   /** The hosts that it is linked to, for others to find them. Each speaks for its own address; this is a hint whom to dial. */
-  knows: v.array(v.object({ host: nameSchema, address: addressSchema })),
+  knows: v.pipe(
+    v.array(v.object({ host: nameSchema, address: addressSchema })),
+    v.maxLength(maxKnownInState),
+  ),
 });
 export type HostState = v.InferOutput<typeof hostStateSchema>;
 
@@ -51,14 +60,14 @@ export const linkViewSchema = v.variant('status', [
   v.object({ status: v.literal('self') }),
   v.object({
     status: v.literal('connected'),
-    since: v.number(),
+    since: finiteSchema,
     address: addressSchema,
-    roundTripMs: v.optional(v.number()),
+    roundTripMs: v.optional(finiteSchema),
     reachability: reachabilitySchema,
   }),
   v.object({
     status: v.literal('disconnected'),
-    since: v.number(),
+    since: finiteSchema,
     reason: v.string(),
     reachability: reachabilitySchema,
   }),
@@ -70,14 +79,14 @@ export const clusterViewSchema = v.object({
   cluster: nameSchema,
   /** The host whose agent says so. */
   seenFrom: nameSchema,
-  at: v.number(),
+  at: finiteSchema,
   internalFamily: v.optional(familySchema),
   /** RS's own node table as this host's rladmin printed it last, and when; or why there is none. */
-  rs: v.union([v.object({ ...nodeTableSchema.entries, at: v.number() }), unknownSchema]),
+  rs: v.union([v.object({ ...nodeTableSchema.entries, at: finiteSchema }), unknownSchema]),
   /** Every host that is known of. The state of a host that is not connected is the last one it sent. */
   hosts: v.array(v.object({ host: nameSchema, link: linkViewSchema, state: v.optional(hostStateSchema) })),
   /** Addresses at which an agent should be, and none was reached: since when and why. */
-  unreached: v.array(v.object({ address: addressSchema, since: v.number(), reason: v.string() })),
+  unreached: v.array(v.object({ address: addressSchema, since: finiteSchema, reason: v.string() })),
 });
 export type ClusterView = v.InferOutput<typeof clusterViewSchema>;
 
@@ -85,10 +94,10 @@ export type ClusterView = v.InferOutput<typeof clusterViewSchema>;
 export const interfacesPageSchema = v.object({
   host: nameSchema,
   /** When the kernel was read. */
-  at: v.number(),
+  at: finiteSchema,
   interfaces: v.array(networkInterfaceSchema),
   /** Pass it as `after` for the next part; absent on the last one. */
-  next: v.optional(v.number()),
+  next: v.optional(finiteSchema),
   /** Speed and driver per link, from the slow inventory; on the first part only. */
   inventory: v.optional(inventorySchema),
 });
@@ -106,7 +115,7 @@ export const aboutSchema = v.object({
   internalFamily: v.optional(familySchema),
   version: v.string(),
   /** Its wall clock, milliseconds since the epoch. */
-  clock: v.number(),
+  clock: finiteSchema,
   /** Renumberings that are under way, as far as it knows. */
   openRenumberings: v.array(v.string()),
 });
@@ -120,25 +129,25 @@ export const linksSchema = v.object({
       host: nameSchema,
       linked: v.boolean(),
       /** Since when it is linked, or not. Wall clock. */
-      since: v.number(),
+      since: finiteSchema,
       address: v.optional(addressSchema),
       reachability: reachabilitySchema,
-      roundTripMs: v.optional(v.number()),
+      roundTripMs: v.optional(finiteSchema),
       /** Which part of the last pings brought no echo in time, 0 to 1. */
-      loss: v.optional(v.number()),
+      loss: v.optional(finiteSchema),
       /** Bytes; what the kernel has found for the link's socket. */
-      pathMtu: v.optional(v.number()),
+      pathMtu: v.optional(finiteSchema),
     }),
   ),
   /** How many peers were turned away since the start of the agent, by code. */
-  refusals: v.record(v.string(), v.number()),
+  refusals: v.record(v.string(), finiteSchema),
 });
 export type Links = v.InferOutput<typeof linksSchema>;
 
 /** Both sides of every pair, from every agent that answered. */
 export const meshViewSchema = v.object({
   seenFrom: nameSchema,
-  at: v.number(),
+  at: finiteSchema,
   hosts: v.array(v.union([linksSchema, v.object({ host: nameSchema, ...unknownSchema.entries })])),
 });
 export type MeshView = v.InferOutput<typeof meshViewSchema>;

@@ -29,8 +29,10 @@ const twinPauseMs = 30_000;
 const refusalLogMs = 60_000;
 /** A trouble that was not seen for so long is over: who is turned away comes again every ten seconds. */
 const troubleMs = 60_000;
-/** Answers that are kept so that a request that comes twice is carried out once. */
-const maxAnswers = 256;
+/** So many answers of each host are kept, so that a request that comes twice is carried out once. */
+const maxAnswersEach = 32;
+/** So many refusals, by code and address, are remembered so as not to be logged again. */
+const maxRefusalsLogged = 256;
 
 /** What a host was found to be before: kept in the agent's memory, so that it holds across restarts. */
 export interface Pin {
@@ -84,8 +86,8 @@ export class Mesh {
   readonly #troubles = new Map<string, Trouble>();
   readonly #refusals = new Map<RefusalCode, number>();
   readonly #refusalsLogged = new Map<string, number>();
-  /** Requests of peers by host and id, the oldest first. */
-  readonly #answers = new Map<string, Promise<unknown>>();
+  /** Requests by host and id, the oldest of each host first. */
+  readonly #answers = new Map<string, Map<string, Promise<unknown>>>();
   /** Hosts with a twin, and until when (monotonic) none of the two is let in. */
   readonly #twins = new Map<string, number>();
   #own: Address | undefined;
@@ -233,7 +235,7 @@ export class Mesh {
     const now = this.#deps.clock.monotonic();
     const loggedAt = this.#refusalsLogged.get(`${code} ${from}`);
     if (loggedAt !== undefined && now - loggedAt < refusalLogMs) return;
-    if (this.#refusalsLogged.size >= maxAnswers) this.#refusalsLogged.clear();
+    if (this.#refusalsLogged.size >= maxRefusalsLogged) this.#refusalsLogged.clear();
     this.#refusalsLogged.set(`${code} ${from}`, now);
     this.#deps.log.warn({ refusal: code, from }, `refused a peer: ${reason}`);
   }
@@ -419,12 +421,13 @@ export class Mesh {
 
   /** A request that comes twice under one id is carried out once, and answered twice alike. */
   #answer(host: string, id: string, method: string, params: unknown, signal: AbortSignal): Promise<unknown> {
-    const key = `${host} ${id}`;
-    const earlier = this.#answers.get(key);
+    const answers = this.#answers.get(host) ?? new Map<string, Promise<unknown>>();
+    this.#answers.set(host, answers);
+    const earlier = answers.get(id);
     if (earlier !== undefined) return earlier;
     const answer = this.#deps.request(host, this.#standing(host), method, params, signal);
-    if (this.#answers.size >= maxAnswers) this.#answers.delete([...this.#answers.keys()][0] ?? '');
-    this.#answers.set(key, answer);
+    if (answers.size >= maxAnswersEach) answers.delete([...answers.keys()][0] ?? '');
+    answers.set(id, answer);
     return answer;
   }
 
