@@ -27,7 +27,6 @@ const codes = {
   COMMAND_NOT_FOUND: { exit: 6, retryable: false },
   COMMAND_TIMEOUT: { exit: 6, retryable: true },
   OUTPUT_UNREADABLE: { exit: 6, retryable: false },
-  RS_UNIT_MISSING: { exit: 6, retryable: false },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 
@@ -84,8 +83,6 @@ export class RlnetError extends Error {
     };
   }
 }
-
-export const errorCodes = Object.keys(codes) as readonly ErrorCode[];
 
 /** Whether a word from outside (a peer of another version, say) is a code that this version knows. */
 export function isErrorCode(word: string): word is ErrorCode {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type Address, familyOf, tryParseAddress } from './address.ts';
+import { type Address, tryParseAddress } from './address.ts';
 
 /** One host address; what arrives in another notation is brought to the canonical one. */
 export const addressSchema = v.pipe(
@@ -27,10 +27,3 @@ export const nameSchema = v.pipe(
 export const finiteSchema = v.pipe(v.number(), v.finite());
 
 export const uidSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
-
-/** The family that all of the addresses share, or undefined where they are mixed or there is none. */
-export function commonFamily(addresses: readonly Address[]): 'ipv4' | 'ipv6' | undefined {
-  const families = new Set(addresses.map(familyOf));
-  const [only] = families;
-  return families.size === 1 ? only : undefined;
-}

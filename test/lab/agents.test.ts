@@ -11,7 +11,7 @@ import {
 import { installAgents } from '../support/lab/agent.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
-import { type Watch, watchFrom } from '../support/lab/watch.ts';
+import { allWell, type Watch, watchFrom } from '../support/lab/watch.ts';
 import { sampleOf } from '../support/sampling.ts';
 import { bootstrapStandin } from '../support/standin/bootstrap.ts';
 import { installStandin } from '../support/standin/install.ts';
@@ -36,16 +36,6 @@ function linkOf({ hosts }: ClusterView, name: string): string | undefined {
 
 function findingsOf(view: ClusterView, name: string): string[] | undefined {
   return stateOf(view, name)?.findings.map(({ code }) => code);
-}
-
-function allWell({ rs, hosts }: ClusterView): boolean {
-  const nodes = 'nodes' in rs ? rs.nodes : [];
-  return (
-    nodes.length === 3 &&
-    nodes.every(({ status }) => status === 'ok') &&
-    hosts.length === 3 &&
-    hosts.every(({ link, state }) => link.status !== 'disconnected' && state?.findings.length === 0)
-  );
 }
 
 /** Properties of a unit, as `systemctl show` prints them. */

@@ -6,6 +6,7 @@ import { bootstrapStandin } from '../standin/bootstrap.ts';
 import { installStandin } from '../standin/install.ts';
 import { installAgents } from './agent.ts';
 import { downLab, type Host, type Lab, upLab } from './lab.ts';
+import { allWell } from './watch.ts';
 
 /** Three hosts with an agent each, seen from one command. Prints what a person would type, and what it says. */
 
@@ -42,16 +43,6 @@ async function waitForView(
     'COMMAND_TIMEOUT',
     `Waited for ${what}, and it did not come.`,
     `Look around with scripts/lab shell n1 --name ${labName}.`,
-  );
-}
-
-function allWell({ rs, hosts }: ClusterView): boolean {
-  const nodes = 'nodes' in rs ? rs.nodes : [];
-  return (
-    nodes.length === 3 &&
-    nodes.every(({ status }) => status === 'ok') &&
-    hosts.length === 3 &&
-    hosts.every(({ link, state }) => link.status !== 'disconnected' && state?.findings.length === 0)
   );
 }
 

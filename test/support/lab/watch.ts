@@ -50,3 +50,14 @@ export async function watchFrom(host: Host, onView: (view: ClusterView) => void 
     },
   };
 }
+
+/** Whether three nodes are OK, their three agents are linked, and none of them has found anything. */
+export function allWell({ rs, hosts }: ClusterView): boolean {
+  const nodes = 'nodes' in rs ? rs.nodes : [];
+  return (
+    nodes.length === 3 &&
+    nodes.every(({ status }) => status === 'ok') &&
+    hosts.length === 3 &&
+    hosts.every(({ link, state }) => link.status !== 'disconnected' && state?.findings.length === 0)
+  );
+}
