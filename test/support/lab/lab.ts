@@ -378,7 +378,8 @@ export class Host {
   /** Starts a command on the host whose output is wanted as it comes. */
   async spawn(argv: readonly string[]): Promise<Running> {
     const [command = '', ...args] = await this.enter(argv);
-    const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    // Not standard error: a shell on the way tells there that its child was killed, which is how these commands end.
+    const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
     const exited = new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code) => resolve(code ?? 137));
