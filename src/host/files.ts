@@ -1,4 +1,4 @@
-import { type FSWatcher, watch as watchPath } from 'node:fs';
+import { constants, type FSWatcher, watch as watchPath } from 'node:fs';
 import { chmod, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { errnoOf } from '../protocol/errors.ts';
@@ -12,6 +12,7 @@ export function createFiles(): Files {
     readBytes: (path) => readFile(path),
     writeAtomic,
     create: createFile,
+    append,
     makeDirectory,
     remove: async (path) => {
       await unlessMissing(unlink(path));
@@ -65,6 +66,17 @@ async function writeNew(path: string, content: string, mode: number): Promise<vo
   } catch (thrown) {
     await rm(path, { force: true });
     throw thrown;
+  } finally {
+    await file.close();
+  }
+}
+
+async function append(path: string, text: string): Promise<void> {
+  // Without O_CREAT: a new file is durable only with its directory entry, which is what `create` is for.
+  const file = await open(path, constants.O_WRONLY | constants.O_APPEND);
+  try {
+    await file.writeFile(text, 'utf8');
+    await file.sync();
   } finally {
     await file.close();
   }

@@ -16,6 +16,12 @@ export interface Files {
    * Rejects with EEXIST where it does, and leaves that file as it is.
    */
   create(path: string, content: string, mode: number): Promise<void>;
+  /**
+   * Adds to the end of a file that exists, durable when it resolves. When it rejects, part of the text may be in the file, and
+   * nobody can say what is on the disk: a later fsync that succeeds does not mean that this was written.
+   * Rejects with ENOENT, ENOSPC, EIO …
+   */
+  append(path: string, text: string): Promise<void>;
   /** Creates a directory and its parents, all of this mode and durable when it resolves; one that exists is left as it is. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Removes a file; one that does not exist is fine. */

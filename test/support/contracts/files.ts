@@ -45,6 +45,18 @@ export function filesContract(name: string, make: () => Promise<FilesUnderTest>)
       await expect(files.remove(`${root}/none`)).resolves.toBeUndefined();
     });
 
+    it('adds to the end of a file, and only of one that exists', async () => {
+      const { files, root } = await make();
+      await files.create(`${root}/a`, 'one\n', 0o600);
+      await files.append(`${root}/a`, 'zwölf\n');
+      await files.append(`${root}/a`, 'three\n');
+      expect(await files.read(`${root}/a`)).toBe('one\nzwölf\nthree\n');
+      expect(await files.mode(`${root}/a`)).toBe(0o600);
+      expect(await errnoFrom(files.append(`${root}/none`, 'x'))).toBe('ENOENT');
+      expect(await errnoFrom(files.append(root, 'x'))).toBe('EISDIR');
+      expect(await files.readIfExists(`${root}/none`)).toBeUndefined();
+    });
+
     it('replaces a file and its mode, and leaves nothing else behind', async () => {
       const { files, root, list } = await make();
       await files.writeAtomic(`${root}/a`, 'old', 0o600);

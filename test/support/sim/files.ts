@@ -1,7 +1,7 @@
 import { dirname, posix } from 'node:path';
 import type { Files } from '../../../src/host/ports/files.ts';
 import { errnoOf } from '../../../src/protocol/errors.ts';
-import type { SimDisk } from './disk.ts';
+import { type SimDisk, systemError } from './disk.ts';
 import type { SimProcess } from './process.ts';
 
 /** How long a call takes that the page cache answers, and one that waits for the disk. Milliseconds. */
@@ -68,6 +68,17 @@ export function createSimFiles(process: SimProcess, mount: (path: string) => Sim
     async create(path, content, mode) {
       await writeNew(path, content, mode);
       await syncDirectory(dirname(path));
+    },
+
+    async append(path, text) {
+      const disk = mount(path);
+      const file = await call('open', path, () => {
+        const found = disk.find(path);
+        if (found.kind === 'directory') throw systemError('EISDIR', path);
+        return found;
+      });
+      await call('append', path, () => disk.append(path, file, new TextEncoder().encode(text)));
+      await call('fsync', path, () => disk.sync(path, file), synced);
     },
 
     async makeDirectory(path, mode) {

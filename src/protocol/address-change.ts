@@ -1,0 +1,43 @@
+import * as v from 'valibot';
+import { familyOf } from './address.ts';
+import { addressSchema } from './schema.ts';
+
+/** A network card, known by what a reboot does not change; its name is the one it had when it was looked at. */
+export const linkIdentitySchema = v.object({
+  name: v.string(),
+  /** In lower case; absent where the link has none (tunnels). */
+  mac: v.optional(v.string()),
+  /** Where it is plugged in, as a path in sysfs; absent for virtual links. */
+  path: v.optional(v.string()),
+});
+export type LinkIdentity = v.InferOutput<typeof linkIdentitySchema>;
+
+/** An address as a host has it: with the prefix length of its network. */
+export const hostAddressSchema = v.object({
+  address: addressSchema,
+  prefixLength: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128)),
+});
+export type HostAddress = v.InferOutput<typeof hostAddressSchema>;
+
+/**
+ * One address of one network card replaced by another, with all that hangs on it: routes with that source or gateway, rules
+ * from it, and the gateway where a new one is named. Everything else of the host stays as it is. Never from one family to
+ * the other: RS forbids it.
+ */
+export const addressChangeSchema = v.pipe(
+  v.object({
+    link: linkIdentitySchema,
+    from: hostAddressSchema,
+    to: hostAddressSchema,
+    /** Absent: every gateway stays. */
+    gateway: v.optional(v.object({ from: addressSchema, to: addressSchema })),
+  }),
+  v.check(
+    ({ from, to, gateway }) =>
+      new Set([from, to].map(({ address }) => familyOf(address))).size === 1 &&
+      (gateway === undefined ||
+        (familyOf(gateway.from) === familyOf(to.address) && familyOf(gateway.to) === familyOf(to.address))),
+    'Invalid change: all its addresses are of one family',
+  ),
+);
+export type AddressChange = v.InferOutput<typeof addressChangeSchema>;
