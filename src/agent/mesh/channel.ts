@@ -75,8 +75,9 @@ export interface Transport {
     onRefusal: (refusal: Refusal) => void,
   ): Promise<Listener>;
   /**
-   * Connects from `from` where given. Rejects with RlnetError PEER_UNREACHABLE where nobody answers within 2 s, PEER_REFUSED where the
-   * other side, or this one, will not have the connection.
+   * Connects from `from` where given. Rejects with RlnetError PEER_REFUSED where this side will not have the connection, or the other one
+   * says that it will not; PEER_UNREACHABLE where nobody answers within 2 s, or the other side hangs up without a word. That is what it does
+   * to a certificate of another CA or of another time.
    */
   dial(to: { address: Address; port: number }, from: Address | undefined): Promise<Channel>;
 }

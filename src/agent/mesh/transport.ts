@@ -138,6 +138,7 @@ export function createTransport(material: () => TlsMaterial): Transport {
           reject(new RlnetError(code, `${place}: ${reason}.`, remedy, { cause }));
         };
         let party: Party | undefined;
+        let objected = false;
         const websocket = new WebSocket(`wss://${hostPort(to.address, to.port)}/`, subprotocol, {
           ...secureOptions(material()),
           ...websocketLimits,
@@ -147,7 +148,10 @@ export function createTransport(material: () => TlsMaterial): Transport {
           // say boolean; Node's tls wants an error or undefined (tls.checkServerIdentity), and ws hands it through.
           checkServerIdentity: ((_name: string, certificate: PeerCertificate) => {
             const verdict = partyOf(certificate, material());
-            if ('refusal' in verdict) return new Error(verdict.reason);
+            if ('refusal' in verdict) {
+              objected = true;
+              return new Error(verdict.reason);
+            }
             party = verdict;
             return undefined;
           }) as unknown as () => boolean,
@@ -159,10 +163,16 @@ export function createTransport(material: () => TlsMaterial): Transport {
           else fail('PEER_REFUSED', `it refused us: ${quoted(String(refusal))}`);
         });
         websocket.on('error', (error) => {
-          // The server's verdict on our certificate comes as an alert after the handshake (TLS 1.3).
+          // The server's verdict on our certificate comes after the handshake (TLS 1.3): OpenSSL's as an alert; Node, which looks at the
+          // chain and the dates, only hangs up.
+          const word = errnoOf(error) ?? '';
+          const hungUp = party !== undefined && word === 'ECONNRESET';
           const refused =
-            errnoOf(error)?.includes('ALERT') === true || (party === undefined && isCertificateError(error));
-          fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', error.message, error);
+            objected || word.includes('ALERT') || (party === undefined && isCertificateError(word));
+          const reason = hungUp
+            ? `it hung up once it had seen our certificate (${error.message})`
+            : error.message;
+          fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', reason, error);
         });
         websocket.once('open', () => {
           if (party !== undefined) resolve(channelOver(websocket, party, to.address, 'us'));
@@ -247,10 +257,8 @@ function refusalOf(word: string): RefusalCode {
   return /ISSUER|LEAF_SIGNATURE|SELF_SIGNED/.test(word) ? 'unknown_ca' : 'handshake';
 }
 
-function isCertificateError(error: Error): boolean {
-  const word = errnoOf(error) ?? '';
-  // Without a code it is the error that checkServerIdentity gave.
-  return word === '' || /CERT|SELF_SIGNED|ISSUER|ALERT|UNABLE_TO/.test(word);
+function isCertificateError(word: string): boolean {
+  return /CERT|SELF_SIGNED|ISSUER|UNABLE_TO/.test(word);
 }
 
 /** The other side, as its certificate says. */

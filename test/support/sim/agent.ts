@@ -5,6 +5,7 @@ import { createHostsFile } from '../../../src/host/hosts-file.ts';
 import { type Address, parseInterfaceAddress } from '../../../src/protocol/address.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
 import type { HostIdentity } from '../../../src/protocol/identity.ts';
+import type { SimCertificate } from './frames.ts';
 import type { Service, SimHost } from './host.ts';
 import type { Kernel } from './kernel.ts';
 import type { SimNetwork } from './network.ts';
@@ -60,7 +61,7 @@ export class SimAgent implements Service {
     const log = this.#log(process);
     Agent.start({
       settings,
-      identity: tls.certificate.identity,
+      identity: tls.identity,
       version: '0.1.0',
       clock,
       random,
@@ -121,14 +122,14 @@ export function settingsWith(seeds: readonly Address[]): Settings {
 
 /** Certificates of one CA that outlive every simulation. */
 export function tlsFor(identity: HostIdentity): SimTls {
-  const certificate = {
+  const certificate: SimCertificate = {
     identity,
     authority: `${identity.cluster} CA`,
     serial: identity.host,
     validFrom: 0,
     validTo: Number.POSITIVE_INFINITY,
   };
-  return { certificate, authorities: [certificate.authority], deniedSerials: new Set() };
+  return { identity, certificate, authorities: [certificate.authority], deniedSerials: new Set() };
 }
 
 /** The internal address of a host: its first one of the family that the cluster has. */

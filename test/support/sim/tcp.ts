@@ -173,6 +173,8 @@ export class SimSocket {
 }
 
 interface Segment {
+  /** Place in the stream, from 0; given when it is sent. */
+  sequence?: number;
   readonly content: Frame | 'FIN';
   readonly bytes: number;
   delivered: boolean;
@@ -191,6 +193,9 @@ class Pipe {
   /** Sent, or to be sent, and not acknowledged. */
   #queue: Segment[] = [];
   bytes = 0;
+  #sent = 0;
+  /** The sequence that the other side has to see next. */
+  #expected = 0;
   #lastArrival = 0;
   /** Retransmissions of the head; undefined while all goes well. */
   #attempt: number | undefined;
@@ -208,6 +213,7 @@ class Pipe {
 
   send(segment: Segment): void {
     if (this.#stopped) return;
+    segment.sequence = this.#sent++;
     this.#queue.push(segment);
     this.bytes += segment.bytes;
     if (this.#attempt === undefined) this.#transmit(segment);
@@ -259,12 +265,15 @@ class Pipe {
       return;
     }
     if (!segment.delivered) {
+      // What is before it found no room or nobody: it is sent again together with that.
+      if (segment.sequence !== this.#expected) return;
       if (!to.take(segment)) {
         this.#starved = true;
         this.#halt();
         return;
       }
       segment.delivered = true;
+      this.#expected += 1;
     }
     if (this.#network.path(to.machine.name, this.#from.machine.name).isUp) this.#acknowledge(segment);
     else this.#halt();

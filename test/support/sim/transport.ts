@@ -1,6 +1,7 @@
 import type { Channel, Listener, Refusal, RefusalCode, Transport } from '../../../src/agent/mesh/channel.ts';
 import { type Address, familyOf, hostPort } from '../../../src/protocol/address.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
+import type { HostIdentity } from '../../../src/protocol/identity.ts';
 import { closeCodes, maxMessageBytes } from '../../../src/protocol/messages.ts';
 import { systemError } from './disk.ts';
 import type { Frame, SimCertificate } from './frames.ts';
@@ -13,10 +14,17 @@ const handshakeTimeoutMs = 5_000;
 const dialTimeoutMs = 2_000;
 const closeTimeoutMs = 1_000;
 const maxConnectionsEach = 16;
+/** What a close frame holds of a reason, in bytes, as the real transport cuts it. */
+const maxReasonBytes = 120;
+/** RFC 6455, section 7.4.1: message too big. */
+const tooBig = 1009;
 
 /** What stands in this host's files. */
 export interface SimTls {
-  certificate: SimCertificate;
+  /** Who this host takes itself to be. */
+  identity: HostIdentity;
+  /** What it shows; undefined for a stranger without a certificate. */
+  certificate: SimCertificate | undefined;
   /** The CAs that this host trusts; two during a rotation. */
   authorities: readonly string[];
   /** Serial numbers that are not to be trusted any more. */
@@ -24,6 +32,8 @@ export interface SimTls {
 }
 
 type Objection = { code: RefusalCode; reason: string };
+/** The other side, as its certificate says. */
+type Party = { identity: HostIdentity; serial: string };
 
 /**
  * The twin of the WebSocket transport: over simulated TCP, with the same flights, checks, time limits and words.
@@ -36,8 +46,12 @@ export function createSimTransport(
   tls: () => SimTls,
 ): Transport {
   /** What TLS itself finds wrong. */
-  const distrust = (certificate: SimCertificate): Objection | undefined => {
-    if (!tls().authorities.includes(certificate.authority)) {
+  const distrust = (
+    certificate: SimCertificate | undefined,
+    authorities: readonly string[],
+  ): Objection | undefined => {
+    if (certificate === undefined) return { code: 'no_certificate', reason: 'certificate required' };
+    if (!authorities.includes(certificate.authority)) {
       return { code: 'unknown_ca', reason: 'unable to get local issuer certificate' };
     }
     const now = process.clock.wall();
@@ -46,25 +60,28 @@ export function createSimTransport(
     return undefined;
   };
 
-  /** What is wrong although TLS is content. */
-  const objection = ({ identity, serial }: SimCertificate): Objection | undefined => {
-    if (tls().deniedSerials.has(serial)) {
+  /** Whom a certificate names, or what is wrong with it although TLS is content. */
+  const partyOf = (certificate: SimCertificate | undefined): Party | Objection => {
+    const { identity: own, deniedSerials } = tls();
+    const { identity, serial = '' } = certificate ?? {};
+    if (deniedSerials.has(serial))
       return { code: 'denied', reason: `certificate ${serial} is on the deny-list` };
-    }
-    if (identity.cluster === tls().certificate.identity.cluster) return undefined;
+    if (identity === undefined) return { code: 'identity', reason: 'the certificate names no rlnet host' };
+    if (identity.cluster === own.cluster) return { identity, serial };
     return { code: 'cluster', reason: `the certificate is of cluster ${identity.cluster}` };
   };
 
   /** The listening side of a handshake. */
   const accept = (
     socket: SimSocket,
+    shown: () => SimTls,
     onChannel: (channel: SocketChannel) => void,
     onRefusal: (refusal: Refusal) => void,
   ): void => {
     const from = socket.peer.address;
     let greeted = false;
-    const refuse = (answer: Frame, { code, reason }: Objection): void => {
-      socket.send(answer);
+    const refuse = (answer: Frame | undefined, { code, reason }: Objection): void => {
+      if (answer !== undefined) socket.send(answer);
       socket.destroy();
       onRefusal({ code, reason, from });
     };
@@ -80,20 +97,22 @@ export function createSimTransport(
       frame: (frame) => {
         if (frame.kind === 'client hello') {
           greeted = true;
-          socket.send({ kind: 'server hello', certificate: tls().certificate });
+          socket.send({ kind: 'server hello', certificate: shown().certificate });
         }
         if (frame.kind !== 'upgrade') return;
         timer.cancel();
-        const { certificate } = frame;
-        const distrusted = distrust(certificate);
-        const objected = objection(certificate);
-        if (distrusted !== undefined) {
-          refuse({ kind: 'alert', reason: `tls alert ${distrusted.reason}` }, distrusted);
-        } else if (objected !== undefined) {
-          refuse({ kind: 'forbidden', code: objected.code }, objected);
+        const distrusted = distrust(frame.certificate, shown().authorities);
+        const party = partyOf(frame.certificate);
+        if (distrusted?.code === 'no_certificate') {
+          refuse({ kind: 'alert', reason: 'tlsv13 alert certificate required' }, distrusted);
+        } else if (distrusted !== undefined) {
+          // OpenSSL asks for a certificate; Node looks at it once the handshake is over, and then only hangs up.
+          refuse(undefined, distrusted);
+        } else if ('code' in party) {
+          refuse({ kind: 'forbidden', code: party.code }, party);
         } else {
           socket.send({ kind: 'switching protocols' });
-          onChannel(new SocketChannel(process, socket, certificate, from, 'them'));
+          onChannel(new SocketChannel(process, socket, party, from, 'them'));
         }
       },
     });
@@ -102,6 +121,8 @@ export function createSimTransport(
   return {
     async listen(at, onChannel, onRefusal): Promise<Listener> {
       const sockets = new Set<SimSocket>();
+      // A server keeps the certificates that it was given, until it is given others; the deny-list is read each time.
+      let shown = tls();
       const onSocket = (socket: SimSocket): void => {
         for (const each of sockets) if (!each.isOpen) sockets.delete(each);
         const from = socket.peer.address;
@@ -112,7 +133,7 @@ export function createSimTransport(
           return;
         }
         sockets.add(socket);
-        accept(socket, onChannel, onRefusal);
+        accept(socket, () => shown, onChannel, onRefusal);
       };
       const listening = await process.call(0.1, `listen ${hostPort(at.address, at.port)}`, () => {
         if (!machine.holds(at.address)) throw systemError('EADDRNOTAVAIL', at.address);
@@ -121,8 +142,9 @@ export function createSimTransport(
         return opened;
       });
       return {
-        // Certificates are asked for at each handshake anyway.
-        renew: () => {},
+        renew: () => {
+          shown = tls();
+        },
         close: async () => {
           listening.close();
           for (const socket of sockets) socket.abort();
@@ -166,23 +188,28 @@ export function createSimTransport(
             return;
           }
           socket = outcome;
-          let theirs: SimCertificate | undefined;
+          let theirs: Party | undefined;
           outcome.start({
-            closed: (reason) =>
-              fail('PEER_UNREACHABLE', reason === 'closed (1006)' ? 'socket hang up' : reason),
+            closed: (reason) => {
+              const word = reason === 'closed (1006)' ? 'socket hang up' : reason;
+              const seen =
+                theirs === undefined ? word : `it hung up once it had seen our certificate (${word})`;
+              fail('PEER_UNREACHABLE', seen);
+            },
             frame: (frame) => {
               if (over) return;
               switch (frame.kind) {
                 case 'server hello': {
-                  const refused = distrust(frame.certificate) ?? objection(frame.certificate);
+                  const party = partyOf(frame.certificate);
+                  const refused =
+                    distrust(frame.certificate, tls().authorities) ?? ('code' in party ? party : undefined);
                   if (refused !== undefined) fail('PEER_REFUSED', refused.reason);
-                  theirs = frame.certificate;
+                  if ('identity' in party) theirs = party;
                   outcome.send({ kind: 'upgrade', certificate: tls().certificate });
                   return;
                 }
-                // In TLS 1.3 it comes when this side takes the handshake for done: an error of the connection.
                 case 'alert':
-                  fail('PEER_UNREACHABLE', frame.reason);
+                  fail('PEER_REFUSED', frame.reason);
                   return;
                 case 'forbidden':
                   fail('PEER_REFUSED', `it refused us: ${frame.code}`);
@@ -207,6 +234,8 @@ export function createSimTransport(
   };
 }
 
+type Handlers = Parameters<Channel['start']>[0];
+
 /** A WebSocket over a socket: RFC 6455's closing, and ws's habits. */
 class SocketChannel implements Channel {
   readonly identity: Channel['identity'];
@@ -216,14 +245,15 @@ class SocketChannel implements Channel {
   readonly #process: SimProcess;
   readonly #socket: SimSocket;
   #early: string[] = [];
-  #handlers: { text: (text: string) => void; closed: (reason: string) => void } | undefined;
+  #handlers: Pick<Handlers, 'text' | 'closed'> | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #because: string | undefined;
+  #refusal: RefusalCode | undefined;
 
   constructor(
     process: SimProcess,
     socket: SimSocket,
-    { identity, serial }: SimCertificate,
+    { identity, serial }: Party,
     address: Address,
     opener: Channel['opener'],
   ) {
@@ -240,21 +270,22 @@ class SocketChannel implements Channel {
     return this.#socket.queuedBytes;
   }
 
-  start(handlers: { text: (text: string) => void; closed: (reason: string) => void }): void {
+  start(handlers: Handlers): void {
     this.#handlers = handlers;
     for (const text of this.#early.splice(0)) handlers.text(text);
-    if (this.#state === 'closed') handlers.closed(this.#because ?? 'closed');
+    if (this.#state === 'closed') handlers.closed(this.#because ?? 'closed', this.#refusal);
   }
 
   send(text: string): void {
-    if (this.#state === 'open') this.#socket.send({ kind: 'text', text });
+    if (this.#state === 'open') this.#socket.send({ kind: 'text', text, bytes: Buffer.byteLength(text) });
   }
 
   close(code: Parameters<Channel['close']>[0], reason: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
     this.#because ??= reason;
-    this.#socket.send({ kind: 'close', code: closeCodes[code], reason });
+    const said = Buffer.from(reason).subarray(0, maxReasonBytes).toString();
+    this.#socket.send({ kind: 'close', code: closeCodes[code], reason: said });
     this.#process.clock.after(closeTimeoutMs, () => this.terminate());
   }
 
@@ -264,8 +295,10 @@ class SocketChannel implements Channel {
 
   #receive(frame: Frame): void {
     if (frame.kind === 'text') {
-      if (frame.text.length > maxMessageBytes) {
+      if (frame.bytes > maxMessageBytes) {
         this.#because ??= 'Max payload size exceeded';
+        this.#refusal = 'message';
+        this.#socket.send({ kind: 'close', code: tooBig, reason: '' });
         this.terminate();
       } else if (this.#handlers === undefined) this.#early.push(frame.text);
       else this.#handlers.text(frame.text);
@@ -282,6 +315,6 @@ class SocketChannel implements Channel {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#because ??= reason;
-    this.#handlers?.closed(this.#because);
+    this.#handlers?.closed(this.#because, this.#refusal);
   }
 }
