@@ -1,6 +1,7 @@
 import * as v from 'valibot';
+import { parseSocketAddress } from '../protocol/address.ts';
 import { RlnetError } from '../protocol/errors.ts';
-import type { NetworkInterface } from '../protocol/interfaces.ts';
+import { type BoundAddress, maxUnreadListed, type NetworkInterface } from '../protocol/interfaces.ts';
 import { addressSchema } from '../protocol/schema.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import { commandFailed, type Exec, type RunningProgram } from './ports/exec.ts';
@@ -89,9 +90,13 @@ const ipLinkSchema = v.object({
   addr_info: v.array(v.looseObject({ family: v.string() })),
 });
 
+/** An address that could not be read is shown in so many characters at most, and so is the reason. */
+const longestUnread = 100;
+
 /**
- * The answer of `ip -j -d addr`. Every interface with every IPv4 and IPv6 address, or an error: never a shorter list.
- * @throws RlnetError OUTPUT_UNREADABLE, naming the entry that is not understood.
+ * The answer of `ip -j -d addr`. Every interface with every IPv4 and IPv6 address: one that is not understood is told apart
+ * (`unread`), so that it does not hide the others.
+ * @throws RlnetError OUTPUT_UNREADABLE, naming the interface that is not understood.
  */
 export function parseIpAddr(text: string): NetworkInterface[] {
   return entriesOf(text).map(parseEntry);
@@ -116,6 +121,13 @@ function parseEntry(entry: unknown, position: number): NetworkInterface {
 
 function toInterface(link: v.InferOutput<typeof ipLinkSchema>): NetworkInterface {
   const { address, linkinfo, master } = link;
+  const addresses: BoundAddress[] = [];
+  const unread: { text: string; why: string }[] = [];
+  for (const info of link.addr_info.filter(({ family }) => family === 'inet' || family === 'inet6')) {
+    const parsed = v.safeParse(addrInfoSchema, info);
+    if (parsed.success) addresses.push(toBoundAddress(parsed.output));
+    else unread.push({ text: clip(textOf(info)), why: clip(whyUnread(info, parsed.issues)) });
+  }
   return {
     index: link.ifindex,
     name: link.ifname,
@@ -126,29 +138,48 @@ function toInterface(link: v.InferOutput<typeof ipLinkSchema>): NetworkInterface
     flags: link.flags,
     ...(linkinfo?.info_kind === undefined ? {} : { kind: linkinfo.info_kind }),
     ...(master === undefined ? {} : { controller: master }),
-    addresses: link.addr_info
-      .filter(({ family }) => family === 'inet' || family === 'inet6')
-      .map((info) => toBoundAddress(link.ifname, info)),
+    addresses,
+    ...(unread.length === 0
+      ? {}
+      : {
+          unread: {
+            listed: unread.slice(0, maxUnreadListed),
+            more: Math.max(0, unread.length - maxUnreadListed),
+          },
+        }),
   };
 }
 
-function toBoundAddress(ifname: string, info: unknown): NetworkInterface['addresses'][number] {
-  const parsed = v.safeParse(addrInfoSchema, info);
-  if (!parsed.success) {
-    throw unreadable(`${ifname}: ${JSON.stringify(info)}: ${v.summarize(parsed.issues)}`);
-  }
-  const { local, prefixlen, scope, label, preferred_life_time, valid_life_time } = parsed.output;
+function toBoundAddress(info: v.InferOutput<typeof addrInfoSchema>): BoundAddress {
+  const { local, prefixlen, scope, label, preferred_life_time, valid_life_time } = info;
   return {
     address: local,
     prefixLength: prefixlen,
     scope,
     ...(label === undefined ? {} : { label }),
-    flags: Object.entries(parsed.output)
+    flags: Object.entries(info)
       .filter(([, value]) => value === true)
       .map(([flag]) => flag),
     ...(preferred_life_time === forever ? {} : { preferredLifetime: preferred_life_time }),
     ...(valid_life_time === forever ? {} : { validLifetime: valid_life_time }),
   };
+}
+
+/** An entry of `addr_info` as people know it, or whole where it is stranger than that. */
+function textOf(info: object): string {
+  const plain = v.safeParse(v.object({ local: v.string(), prefixlen: v.number() }), info);
+  return plain.success ? `${plain.output.local}/${plain.output.prefixlen}` : JSON.stringify(info);
+}
+
+function whyUnread(info: object, issues: Parameters<typeof v.summarize>[0]): string {
+  const plain = v.safeParse(v.object({ local: v.string() }), info);
+  const socket = plain.success ? parseSocketAddress(plain.output.local) : undefined;
+  return socket?.mapped === true ? `IPv4-mapped: ${socket.address}` : v.summarize(issues);
+}
+
+function clip(words: string): string {
+  const line = words.replaceAll(/\s+/g, ' ');
+  return line.length <= longestUnread ? line : `${line.slice(0, longestUnread)}…`;
 }
 
 function nameOf(entry: unknown, position: number): string {

@@ -25,6 +25,17 @@ function invalid(text: string, why: string, remedy: string): RlnetError {
 }
 
 /**
+ * The numbers of an address that `net.isIP` took. A dotted tail (`::192.0.2.1`) is written as two groups first, because
+ * ipaddr.js takes `::` before one for `::ffff:`, which is another address.
+ */
+function parseNumbers(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
+  const [, head, ...octets] = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text) ?? [];
+  if (head === undefined) return ipaddr.parse(text);
+  const [a = 0, b = 0, c = 0, d = 0] = octets.map(Number);
+  return ipaddr.parse(`${head}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
+}
+
+/**
  * Reads one host address. Strict: `net.isIP` decides before ipaddr.js sees the text, because ipaddr.js takes
  * `010.0.0.1` as octal 8.0.0.1 and `10.1` as 10.0.0.1.
  *
@@ -45,7 +56,7 @@ export function parseAddress(text: string): Address {
   if (text.includes('%')) {
     throw invalid(text, 'names a zone', 'Give a global address; link-local ones cannot be used here.');
   }
-  const parsed = ipaddr.parse(text);
+  const parsed = parseNumbers(text);
   if (parsed instanceof ipaddr.IPv6) {
     if (parsed.isIPv4MappedAddress()) {
       throw invalid(
@@ -99,8 +110,11 @@ export function parseInterfaceAddress(text: string): InterfaceAddress {
 export function parseSocketAddress(text: string): { address: Address; mapped: boolean } | undefined {
   const bare = text.split('%')[0] ?? '';
   if (isIP(bare) === 0) return undefined;
-  const mapped = isIP(bare) === 6 && (ipaddr.parse(bare) as ipaddr.IPv6).isIPv4MappedAddress();
-  return { address: ipaddr.process(bare).toString() as Address, mapped };
+  const parsed = parseNumbers(bare);
+  if (parsed instanceof ipaddr.IPv4) return { address: parsed.toString() as Address, mapped: false };
+  if (parsed.isIPv4MappedAddress())
+    return { address: parsed.toIPv4Address().toString() as Address, mapped: true };
+  return { address: parsed.toRFC5952String() as Address, mapped: false };
 }
 
 export function familyOf(value: Address): Family {

@@ -16,6 +16,9 @@ export const boundAddressSchema = v.object({
 });
 export type BoundAddress = v.InferOutput<typeof boundAddressSchema>;
 
+/** So many addresses of an interface that could not be read are shown as they stood; the others are a count. */
+export const maxUnreadListed = 16;
+
 /** One network interface of a host, up or down. */
 export const networkInterfaceSchema = v.object({
   index: finiteSchema,
@@ -29,9 +32,21 @@ export const networkInterfaceSchema = v.object({
   flags: v.array(v.string()),
   /** What kind of link it is, where the kernel says (`bridge`, `veth`, `vlan` …). A physical NIC says nothing. */
   kind: v.optional(v.string()),
-  /** The bridge or bond that it is a port of. */
+  /** The bridge, bond or VRF that it is a port of. */
   controller: v.optional(v.string()),
+  /**
+   * Where the device is in the machine: its place below /sys/devices, such as `pci0000:00/0000:00:03.0/virtio0`. With the MAC address it tells one
+   * NIC from another after a reboot has given them other names. Absent for links without a device of their own.
+   */
+  path: v.optional(v.string()),
   addresses: v.array(boundAddressSchema),
+  /** What is bound too, and is not an address to rlnet: an IPv4-mapped one, or an entry of another shape. Absent where all was read. */
+  unread: v.optional(
+    v.object({
+      listed: v.pipe(v.array(v.object({ text: v.string(), why: v.string() })), v.maxLength(maxUnreadListed)),
+      more: finiteSchema,
+    }),
+  ),
 });
 export type NetworkInterface = v.InferOutput<typeof networkInterfaceSchema>;
 
@@ -94,9 +109,10 @@ export function describeChanges(
 
 /** Lifetimes are left out on purpose: they count down all the time and would make every reading a change. */
 function addressesOf(link: NetworkInterface): string[] {
-  return link.addresses.map(({ address, prefixLength, flags }) =>
+  const read = link.addresses.map(({ address, prefixLength, flags }) =>
     [`${address}/${prefixLength}`, ...flags].join(' '),
   );
+  return [...read, ...(link.unread?.listed ?? []).map(({ text }) => text)];
 }
 
 /** Addresses that other hosts can use: neither loopback nor link-local nor multicast. */

@@ -97,6 +97,23 @@ describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () =>
     });
   });
 
+  it('reads all addresses beside those that hold an IPv4 address', async () => {
+    await using namespace = await openNetworkNamespace();
+    await namespace.ip(`
+      link add eth0 type veth peer name far
+      addr add 192.0.2.10/24 dev eth0
+      addr add ::1.2.3.4/64 dev eth0 nodad
+      addr add ::ffff:1.2.3.4/96 dev eth0 nodad
+    `);
+    const links = await createInterfaces(namespace.exec, createClock()).read();
+    const eth0 = links.find(({ name }) => name === 'eth0');
+    expect(eth0?.addresses.map(({ address }) => address)).toEqual(['192.0.2.10', '::102:304']);
+    expect(eth0?.unread).toEqual({
+      listed: [{ text: '::ffff:1.2.3.4/96', why: 'IPv4-mapped: 1.2.3.4' }],
+      more: 0,
+    });
+  });
+
   it('hints soon after an address comes or goes', async () => {
     await using namespace = await openNetworkNamespace();
     const { exec, ip } = namespace;

@@ -33,6 +33,7 @@ export const hostsCases: { what: string; text: string; verdict: 'present' | 'mis
   { what: 'padded groups', text: '0000:0000:0000:0000:0000:0000:0000:0001 localhost\n', verdict: 'present' },
   { what: 'a group of five digits', text: '0:0:0:0:0:0:0:00001 localhost\n', verdict: 'missing' },
   { what: 'a dotted tail', text: '0:0:0:0:0:0:0.0.0.1 localhost\n', verdict: 'present' },
+  { what: 'nothing but a dotted tail', text: '::0.0.0.1 localhost\n', verdict: 'present' },
   { what: 'a zone', text: '::1%lo localhost\n', verdict: 'missing' },
   { what: 'brackets', text: '[::1] localhost\n', verdict: 'missing' },
   { what: 'a comma', text: '::1,localhost\n', verdict: 'missing' },

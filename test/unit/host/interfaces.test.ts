@@ -5,7 +5,11 @@ import { createClock } from '../../../src/host/clock.ts';
 import { createInterfaces, parseIpAddr } from '../../../src/host/interfaces.ts';
 import type { Exec } from '../../../src/host/ports/exec.ts';
 import { tryParseAddress } from '../../../src/protocol/address.ts';
-import type { BoundAddress, NetworkInterface } from '../../../src/protocol/interfaces.ts';
+import {
+  type BoundAddress,
+  maxUnreadListed,
+  type NetworkInterface,
+} from '../../../src/protocol/interfaces.ts';
 import { execWithPrograms } from '../../support/programs.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -72,18 +76,40 @@ describe('parseIpAddr', () => {
   });
 
   it.each([
+    [
+      'an IPv4-mapped one',
+      { family: 'inet6', local: '::ffff:1.2.3.4', prefixlen: 96 },
+      '::ffff:1.2.3.4/96',
+      /mapped: 1\.2\.3\.4$/,
+    ],
+    ['one that is none', { ...loopbackInfo, local: '10.1' }, '10.1/8', /Invalid address/],
+    ['one without prefix', { family: 'inet', local: '10.0.0.1', scope: 'global' }, '10.0.0.1', /prefixlen/],
+    ['one with an impossible lifetime', { ...loopbackInfo, valid_life_time: -1 }, '127', /valid_life_time/],
+  ] as const)('shows %s as unread, and the addresses beside it', (_, odd, text, why) => {
+    const [link] = parseIpAddr(oneLink([loopbackInfo, odd]));
+    expect(link?.addresses.map(({ address }) => address)).toEqual(['127.0.0.1']);
+    const shown = { text: expect.stringContaining(text), why: expect.stringMatching(why) };
+    expect(link?.unread).toEqual({ listed: [shown], more: 0 });
+  });
+
+  it('counts what is unread beyond what it shows', () => {
+    const mapped = Array.from({ length: 20 }, (_value, index) => ({
+      family: 'inet6',
+      local: `::ffff:1.2.3.${index}`,
+      prefixlen: 96,
+    }));
+    expect(parseIpAddr(oneLink(mapped))[0]?.unread).toMatchObject({
+      listed: { length: maxUnreadListed },
+      more: 20 - maxUnreadListed,
+    });
+  });
+
+  it.each([
     ['nothing', '', 'not JSON'],
     ['half an answer', '[{"ifindex":1,"ifname":"lo"', 'not JSON'],
     ['another shape', '{"ifname":"lo"}', 'not a list'],
     ['an entry without a name', '[{}]', 'entry 1'],
     ['a link without addr_info', '[{"ifname":"eth7","ifindex":1}]', 'eth7'],
-    ['an address that is none', oneLink([{ ...loopbackInfo, local: '10.1' }]), 'eth7.*10\\.1'],
-    [
-      'an address without prefix',
-      oneLink([{ family: 'inet', local: '10.0.0.1', scope: 'global' }]),
-      'eth7.*prefixlen',
-    ],
-    ['an impossible lifetime', oneLink([{ ...loopbackInfo, valid_life_time: -1 }]), 'eth7.*valid_life_time'],
   ])('refuses %s as OUTPUT_UNREADABLE and names it', (_, answer, named) => {
     expect(() => parseIpAddr(answer)).toThrow(
       expect.objectContaining({ code: 'OUTPUT_UNREADABLE', message: expect.stringMatching(named) }),

@@ -29,6 +29,10 @@ describe('parseAddress', () => {
     ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
     ['::1', '::1'],
     ['::', '::'],
+    ['::192.0.2.1', '::c000:201'],
+    ['::0.0.0.1', '::1'],
+    ['64:ff9b::192.0.2.1', '64:ff9b::c000:201'],
+    ['1:2:3:4:5:6:255.254.253.252', '1:2:3:4:5:6:fffe:fdfc'],
   ])('reads %s as %s', ([text, canonical]) => {
     expect(parseAddress(text ?? '')).toBe(canonical);
   });
@@ -54,14 +58,21 @@ describe('parseAddress', () => {
   });
 
   it('gives one text for every notation of one IPv6 address', () => {
+    // Zeros often, because they are what may be left out.
+    const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 8, maxLength: 8 }), (groups) => {
+      fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
         const long = groups.map((group) => group.toString(16).padStart(4, '0')).join(':');
         const short = tryParseAddress(long);
         // All-zero first groups with ffff before the last two are IPv4-mapped, and refused.
         fc.pre(short !== undefined);
         expect(tryParseAddress(long.toUpperCase())).toBe(short);
         expect(tryParseAddress(groups.map((group) => group.toString(16)).join(':'))).toBe(short);
+        const last = groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]);
+        const dotted = [...groups.slice(0, 6).map((group) => group.toString(16)), last.join('.')].join(':');
+        expect(tryParseAddress(dotted)).toBe(short);
+        if (dotted.startsWith('0:0:0:0:0:0:'))
+          expect(tryParseAddress(dotted.replace('0:0:0:0:0:0:', '::'))).toBe(short);
         expect(tryParseAddress(short)).toBe(short);
       }),
     );
@@ -108,6 +119,7 @@ describe('what Node says of a socket', () => {
     expect(parseSocketAddress('::ffff:192.0.2.1')).toEqual({ address: '192.0.2.1', mapped: true });
     expect(parseSocketAddress('192.0.2.1')).toEqual({ address: '192.0.2.1', mapped: false });
     expect(parseSocketAddress('FE80::1%eth0')).toEqual({ address: 'fe80::1', mapped: false });
+    expect(parseSocketAddress('::192.0.2.1')).toEqual({ address: '::c000:201', mapped: false });
     expect(parseSocketAddress('')).toBeUndefined();
   });
 });
