@@ -1,6 +1,7 @@
+import { realpath } from 'node:fs/promises';
 import * as v from 'valibot';
 import { parseSocketAddress } from '../protocol/address.ts';
-import { RlnetError } from '../protocol/errors.ts';
+import { errnoOf, RlnetError } from '../protocol/errors.ts';
 import { type BoundAddress, maxUnreadListed, type NetworkInterface } from '../protocol/interfaces.ts';
 import { addressSchema } from '../protocol/schema.ts';
 import type { Clock, Timer } from './ports/clock.ts';
@@ -32,8 +33,11 @@ const monitorStartMs = 250;
 const firstRestartMs = 1_000;
 const longestRestartMs = 30_000;
 
-/** The interfaces of the network namespace that `exec` runs its programs in. */
-export function createInterfaces(exec: Exec, clock: Clock): Interfaces {
+/**
+ * The interfaces of the network namespace that `exec` runs its programs in.
+ * @param sysfs where that namespace's sysfs is mounted
+ */
+export function createInterfaces(exec: Exec, clock: Clock, sysfs = '/sys'): Interfaces {
   return {
     read: async (signal) => {
       const result = await exec.run('ip', query, {
@@ -53,10 +57,23 @@ export function createInterfaces(exec: Exec, clock: Clock): Interfaces {
         signal?.throwIfAborted();
         since = clock.monotonic();
       }
-      return links;
+      return await Promise.all(links.map((link) => withPath(link, sysfs)));
     },
     watch: (onHint) => watch(exec, clock, onHint),
   };
+}
+
+/** The path of a NIC where sysfs has one, a symbolic link away. Only a link without a kind is asked for: the others are the kernel's own making. */
+async function withPath(link: NetworkInterface, sysfs: string): Promise<NetworkInterface> {
+  if (link.mac === undefined || link.kind !== undefined) return link;
+  try {
+    const path = await realpath(`${sysfs}/class/net/${link.name}/device`);
+    return { ...link, path: path.replace(/^.*?\/devices\//, '') };
+  } catch (thrown) {
+    // It has no device, is gone already, or sysfs is not there (a container): the path stays unknown.
+    if (errnoOf(thrown) === undefined) throw thrown;
+    return link;
+  }
 }
 
 /** What iproute2 calls forever. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { createClock } from '../../../src/host/clock.ts';
@@ -124,6 +124,28 @@ describe('interfaces', () => {
       code: 'COMMAND_FAILED',
       message: expect.stringContaining('netlink socket'),
     });
+  });
+
+  it("say where a NIC's device is, and nothing of links that have none", async () => {
+    const sysfs = await temporaryDirectory();
+    const device = 'devices/pci0000:00/0000:00:03.0/virtio0';
+    for (const made of [`${device}/net/eth7`, 'class/net/eth7', 'class/net/eth8', 'class/net/eth9'])
+      await mkdir(`${sysfs}/${made}`, { recursive: true });
+    for (const name of ['eth7', 'eth9'])
+      await symlink(`../../../${device}`, `${sysfs}/class/net/${name}/device`);
+    const ether = { link_type: 'ether', address: '02:00:00:00:00:01', mtu: 1500, operstate: 'UP', flags: [] };
+    const answer = JSON.stringify([
+      { ...ether, ifindex: 7, ifname: 'eth7', addr_info: [] },
+      { ...ether, ifindex: 8, ifname: 'eth8', addr_info: [] },
+      { ...ether, ifindex: 9, ifname: 'eth9', linkinfo: { info_kind: 'veth' }, addr_info: [] },
+    ]);
+    const exec = await execWithIp(`cat <<'END'\n${answer}\nEND`);
+    const links = await createInterfaces(exec, createClock(), sysfs).read();
+    expect(links.map(({ name, path }) => [name, path])).toEqual([
+      ['eth7', 'pci0000:00/0000:00:03.0/virtio0'],
+      ['eth8', undefined],
+      ['eth9', undefined],
+    ]);
   });
 
   it('give one hint for a burst of events, and hints during a burst that does not end', async () => {
