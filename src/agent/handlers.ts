@@ -64,7 +64,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     watch: async () => deps.view(),
     interfaces: ({ node, after = 0 }, caller) =>
       at(node, caller, 'interfaces', { after }, () =>
-        interfacesPage(deps.state().host, deps.facts().observations, after),
+        interfacesPage(deps.state(), deps.facts().observations, after),
       ),
     check: ({ node }, caller) =>
       at(node, caller, 'check', {}, async () => {
@@ -101,7 +101,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
 }
 
 function interfacesPage(
-  host: string,
+  { host, internalFamily, internalAddress }: HostState,
   { interfaces, inventory }: Observations,
   after: number,
 ): InterfacesPage {
@@ -113,11 +113,13 @@ function interfacesPage(
       'Try again in a second.',
     );
   }
-  const slow = after === 0 ? known(inventory) : undefined;
+  const page = { host, at: interfaces.at, ...pageOf(interfaces.value, after) };
+  if (after > 0) return page;
+  const slow = known(inventory);
   return {
-    host,
-    at: interfaces.at,
-    ...pageOf(interfaces.value, after),
+    ...page,
+    ...(internalFamily === undefined ? {} : { internalFamily }),
+    ...(internalAddress === undefined ? {} : { internalAddress }),
     ...(slow === undefined ? {} : { inventory: slow }),
   };
 }

@@ -98,7 +98,10 @@ export const interfacesPageSchema = v.object({
   interfaces: v.array(networkInterfaceSchema),
   /** Pass it as `after` for the next part; absent on the last one. */
   next: v.optional(finiteSchema),
-  /** Speed and driver per link, from the slow inventory; on the first part only. */
+  /** As in the host's state; on the first part only, as is the inventory. */
+  internalFamily: v.optional(familySchema),
+  internalAddress: v.optional(addressSchema),
+  /** Speed and driver per link, from the slow inventory. */
   inventory: v.optional(inventorySchema),
 });
 export type InterfacesPage = v.InferOutput<typeof interfacesPageSchema>;

@@ -1,3 +1,4 @@
+import { chooseAddresses, judgeAddresses } from '../../protocol/address-choice.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import { joinPages } from '../../protocol/paging.ts';
 import type { InterfacesPage } from '../../protocol/state.ts';
@@ -8,19 +9,26 @@ import { renderInterfaces } from '../render/interfaces.ts';
 /** A list that changes while its pages are fetched is fetched again, so often. */
 const attempts = 5;
 
-/** `rlnet interfaces [NODE]`: every interface and address of a host. */
+/** `rlnet interfaces [NODE]`: every interface and address of a host, and which addresses a node there would use. */
 export async function interfaces(
   context: Context,
   node: string | undefined,
   options: { runtimeDirectory: string; json?: boolean },
 ): Outcome {
   return await withAgent(context, options.runtimeDirectory, async (client) => {
-    const { host, at, links, inventory } = await fetchAll(client, node);
-    context.print(
-      options.json === true
-        ? json({ host, at, interfaces: links, inventory })
-        : renderInterfaces(host, links, inventory),
-    );
+    const fetched = await fetchAll(client, node);
+    const { interfaces: links, internalFamily, internalAddress } = fetched;
+    // What the cluster and RS have settled is not chosen again.
+    const wanted = {
+      ...(internalFamily === undefined ? {} : { useInternalIpv6: internalFamily === 'ipv6' }),
+      ...(internalAddress === undefined ? {} : { internal: internalAddress }),
+    };
+    const report = {
+      ...fetched,
+      addresses: judgeAddresses(links, wanted),
+      choice: chooseAddresses(links, wanted),
+    };
+    context.print(options.json === true ? json(report) : renderInterfaces(report));
     return 0;
   });
 }
@@ -37,7 +45,8 @@ async function fetchAll(client: ControlClient, node: string | undefined) {
     }
     const [first] = pages;
     if (first !== undefined && pages.every(({ at }) => at === first.at)) {
-      return { host: first.host, at: first.at, links: joinPages(pages), inventory: first.inventory };
+      const { host, at, internalFamily, internalAddress, inventory } = first;
+      return { host, at, internalFamily, internalAddress, interfaces: joinPages(pages), inventory };
     }
   }
   throw new RlnetError(

@@ -326,7 +326,7 @@ describe.skipIf(!isRoot)('two agents', () => {
 
 /** Words of the program's own, which are no data: headers, and what stands for an absence or a state. */
 const own =
-  /^(?:[A-Z0-9:/]+|cluster|internal|external|family|seen|from|this|host|no|agent|linked|link|for|not|a|node|checks|of|interfaces|nothing|to|do|in|active|usable|findings|and|more|valid|preferred|label|unknown|applicable|\d+[smhd]|-)$/;
+  /^(?:[A-Z0-9:/]+|cluster|internal|external|family|seen|from|this|host|no|agent|linked|link|for|not|a|node|checks|of|interfaces|nothing|to|do|in|active|usable|findings|and|more|valid|preferred|label|unknown|applicable|address|the|scope|choose|\d+[smhd]|-)$/;
 
 /** Every word that a table shows, but for the program's own, stands in the JSON: nobody has to scrape the text. */
 function expectAllInJson(text: string, data: unknown): void {
