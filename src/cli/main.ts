@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { constants } from 'node:os';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createClock } from '../host/clock.ts';
 import { createExec } from '../host/exec.ts';
@@ -194,6 +194,23 @@ program
   .action(async (file: string, options: { json?: boolean }) => {
     const { configCheck } = await import('./commands/config.ts');
     await run(configCheck(context, file, options));
+  });
+
+program
+  .command('completion')
+  .description('print what makes a shell complete the commands of rlnet; packages bring it along')
+  .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh']))
+  .action(async (shell: 'bash' | 'zsh') => {
+    const { completion } = await import('./commands/manual.ts');
+    await run(completion(context, program, shell));
+  });
+
+program
+  .command('man-page', { hidden: true })
+  .description('print the manual page; packages bring it along')
+  .action(async () => {
+    const { manPage } = await import('./commands/manual.ts');
+    await run(manPage(context, program));
   });
 
 /** @returns undefined where commander has printed its help or its version, and all is said */

@@ -39,7 +39,9 @@ it('names the packages for this platform that npm left out, and no others', asyn
 
 it('refuses a purpose that it does not know, before it installs anything', () => {
   const { status, stderr } = spawnSync(join(checkout, 'scripts/setup'), ['everything'], { encoding: 'utf8' });
-  expect(stderr.trim()).toBe('setup: there is no purpose "everything": give any of base, host, lab.');
+  expect(stderr.trim()).toBe(
+    'setup: there is no purpose "everything": give any of base, host, lab, release.',
+  );
   expect(status).toBe(1);
 });
 

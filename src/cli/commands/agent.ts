@@ -35,10 +35,8 @@ export async function agent(context: Context, options: { config: string }): Outc
     hostsFile: createHostsFile(files),
     units: createUnits(exec),
     rs: createRs(exec, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
-    inventory: createInventoryReader(
-      exec,
-      fileURLToPath(new URL('../../host/inventory-probe.ts', import.meta.url)),
-    ),
+    // By its name in package.json, as its path in a release is another one.
+    inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,
     transport: createTransport(() => material),
     pathMtus: createPathMtus(exec),
