@@ -27,6 +27,12 @@ const codes = {
   COMMAND_NOT_FOUND: { exit: 6, retryable: false },
   COMMAND_TIMEOUT: { exit: 6, retryable: true },
   OUTPUT_UNREADABLE: { exit: 6, retryable: false },
+  ADDRESS_CHANGE_REFUSED: { exit: 7, retryable: false },
+  ADDRESS_CHANGE_UNDER_WAY: { exit: 7, retryable: false },
+  ADDRESS_CHANGE_TAKEN_BACK: { exit: 7, retryable: true },
+  ADDRESS_DUPLICATE: { exit: 7, retryable: false },
+  KERNEL_NOT_AS_PLANNED: { exit: 7, retryable: false },
+  DETACHED_TIMER_FAILED: { exit: 7, retryable: false },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 
