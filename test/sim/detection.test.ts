@@ -31,7 +31,7 @@ describe(`in ${seeds * trials} trials`, () => {
   it('a killed agent is doubted at once and unreachable in 1 s', async () => {
     const { doubted, lost } = await measure(killedAgent);
     expect(distributionOf(doubted).p99).toBeLessThanOrEqual(100);
-    expect(distributionOf(lost).p99).toBeLessThanOrEqual(1_000);
+    expect(distributionOf(lost).max).toBeLessThanOrEqual(1_000);
   }, 600_000);
 });
 

@@ -13,13 +13,11 @@ import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
 import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
-import { pingEveryMs } from './reachability.ts';
+import { lateMs, pingEveryMs } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
 const proofMs = 1_000;
-/** A tick that is this late means that this process was stalled: it counts no misses then. */
-const lateMs = pingEveryMs / 2;
 /** So many peers are asked whether they reach one that is silent here, and have this long to answer. */
 const witnessCount = 2;
 const witnessMs = 1_000;
@@ -136,7 +134,9 @@ export class Mesh {
 
   /** Forgets a host that has left the cluster for good. A host that is linked comes back at once, and is not forgotten. */
   forget(host: string): boolean {
-    if (this.#peers.get(host)?.link !== undefined) return false;
+    const peer = this.#peers.get(host);
+    if (peer?.link !== undefined) return false;
+    peer?.stop();
     this.unpin(host);
     return this.#peers.delete(host);
   }
@@ -168,8 +168,11 @@ export class Mesh {
 
   /** Addresses that are dialled and not linked. */
   unreached(): { address: Address; since: number; reason: string }[] {
+    const linked = new Set(
+      this.#links().flatMap(({ channel, peer }) => [channel.address, peer?.internalAddress]),
+    );
     return [...this.#diallers]
-      .filter(([address]) => !this.#isLinked(address))
+      .filter(([address]) => !linked.has(address))
       .map(([address, { since, reason }]) => ({ address, since, reason }));
   }
 
@@ -220,6 +223,7 @@ export class Mesh {
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
     for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
+    for (const peer of this.#peers.values()) peer.stop();
     await this.#listening.want(undefined);
   }
 
@@ -379,7 +383,7 @@ export class Mesh {
     const { log, changed } = this.#deps;
     log.info({ peer: peer.host }, `link lost: ${reason}`);
     const diallers = this.#diallersOf(link);
-    peer.unlinked(reason);
+    peer.unlinked(reason, changed);
     for (const dialler of diallers) dialler.failed(reason, link.refused);
     changed();
   }

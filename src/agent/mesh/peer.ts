@@ -1,16 +1,21 @@
-import type { Clock } from '../../host/ports/clock.ts';
+import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { Address } from '../../protocol/address.ts';
 import type { Reachability } from '../../protocol/reachability.ts';
 import type { HostState } from '../../protocol/state.ts';
 import type { Link } from './link.ts';
-import { judge, missesToAsk, missesToJudge, pingsBetweenDoubts, testimonyMs } from './reachability.ts';
+import {
+  closedVerdictMs,
+  judge,
+  lateMs,
+  missesToAsk,
+  missesToJudge,
+  pingsBetweenDoubts,
+  testimonyMs,
+} from './reachability.ts';
 
 /** Loss is given over so many pings: half a minute. */
 const lossWindow = 60;
-/**
- * A link that closes counts as so many misses at once: two more, a second at most, and the verdict falls. Long enough for a new
- * link from a peer that lives, which is dialled within a tenth of a second.
- */
+/** A link that closes counts as so many misses at once: one more, and the witnesses are asked. */
 const missesOfClosedLink = 2;
 
 /** A peer as others may read it. Times are wall clock, milliseconds since the epoch. */
@@ -42,6 +47,8 @@ export class Peer {
   #since: number;
   #noLink = 'no link since start';
   #pingedAt: number | undefined;
+  /** Runs from the end of a link to the verdict. */
+  #verdict: Timer | undefined;
   /** Monotonic time at which the silence began: of the first ping without an echo, or of the link's end. */
   #silentSince: number | undefined;
   #outcomes: boolean[] = [];
@@ -81,6 +88,7 @@ export class Peer {
   linked(link: Link): void {
     this.#state = link.state ?? this.#state;
     this.#link = link;
+    this.stop();
     this.#since = this.#clock.wall();
     this.#pingedAt = undefined;
     this.#trust();
@@ -88,14 +96,26 @@ export class Peer {
     this.ping();
   }
 
-  unlinked(reason: string): void {
+  /** @param news called where the verdict falls without a ping that is due */
+  unlinked(reason: string, news: () => void): void {
     this.#state = this.#link?.state ?? this.#state;
     this.#link = undefined;
     this.#noLink = reason;
     this.#since = this.#clock.wall();
     this.misses = Math.max(this.misses, missesOfClosedLink);
-    this.#silentSince ??= this.#clock.monotonic();
+    const now = this.#clock.monotonic();
+    this.#silentSince ??= now;
     this.judge();
+    this.#verdict = this.#clock.after(closedVerdictMs, () => {
+      if (this.#clock.monotonic() - now > closedVerdictMs + lateMs) return;
+      this.misses = Math.max(this.misses, missesToJudge);
+      if (this.judge()) news();
+    });
+  }
+
+  /** No verdict falls any more but at a ping. */
+  stop(): void {
+    this.#verdict?.cancel();
   }
 
   ping(): void {

@@ -6,6 +6,13 @@ export const pingEveryMs = 500;
 export const missesToAsk = 3;
 /** At so many the verdict falls. */
 export const missesToJudge = 4;
+/**
+ * Or so long after its link closed, milliseconds: the pings alone would take half a second to a second, by when they fall due. A new link from a peer
+ * that lives is dialled within a tenth of a second.
+ */
+export const closedVerdictMs = 800;
+/** A timer that is this late means that this process was stalled: it counts no misses then. */
+export const lateMs = pingEveryMs / 2;
 /** What a witness said counts for so long; while there is doubt it is asked anew at each ping. */
 export const testimonyMs = 1_500;
 /** A peer that was found unreachable is asked about once in so many pings: the path from here may be all that is broken. */
