@@ -9,6 +9,7 @@ import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { Units } from '../host/ports/units.ts';
+import type { Address } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
@@ -31,7 +32,12 @@ import { observeHost } from './sources.ts';
 /** The inventory is read at start and then hourly, spread over five minutes. */
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
 /** Readings and messages that come within so long make one new state: in a large mesh they come by the hundred. */
-const settleMs = 20;
+const settleMs = 50;
+/**
+ * A new state goes to the peers at once, the one after it no sooner than this: while a mesh forms, each link makes another state of its two hosts,
+ * and telling each to all would be the cube of the hosts.
+ */
+const publishEveryMs = 500;
 
 export interface AgentDependencies {
   settings: Settings;
@@ -72,6 +78,8 @@ export class Agent {
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   #settling = false;
+  /** Runs while the peers have been told a moment ago. */
+  #told: Timer | undefined;
   #telling: Promise<void> = Promise.resolve();
   #keptAlive: Timer | undefined;
   #stopped = false;
@@ -189,6 +197,7 @@ export class Agent {
     this.#stopped = true;
     const { service, schedule, log } = this.#deps;
     this.#keptAlive?.cancel();
+    this.#told?.cancel();
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
@@ -280,7 +289,7 @@ export class Agent {
     const own = this.#state.internalAddress;
     const links = known(this.#observations.interfaces) ?? [];
     this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), this.#candidates());
-    if (this.#state.revision !== before.revision) this.#mesh.publish();
+    if (this.#state.revision !== before.revision) this.#publish();
     this.#logFindings();
     this.#remember();
     const view = this.view();
@@ -289,6 +298,16 @@ export class Agent {
     this.#shown = shown;
     this.#control.changed();
     this.#tellStatus(statusLineOf(view));
+  }
+
+  #publish(): void {
+    if (this.#told !== undefined) return;
+    this.#mesh.publish();
+    const { revision } = this.#state;
+    this.#told = this.#deps.clock.after(publishEveryMs, () => {
+      this.#told = undefined;
+      if (this.#state.revision !== revision) this.#publish();
+    });
   }
 
   /** One after the other, and only the newest: each is a process, and an older one could overtake it. */
@@ -301,17 +320,20 @@ export class Agent {
   }
 
   /** Where peers may be: RS says, they were there before, other peers say; on a host that is no node yet, the seeds. */
-  #candidates() {
+  #candidates(): Address[] {
     const { seeds } = this.#deps.settings.mesh;
-    return [
-      ...(known(this.#observations.nodeTable)?.nodes ?? []).flatMap(({ address }) => address ?? []),
-      ...this.#memory.current.peers.map(({ address }) => address),
-      ...this.#mesh
-        .peers()
-        .flatMap(({ linked, state }) => (linked ? (state?.knows ?? []).map(({ address }) => address) : [])),
-      // Also on a node that has just been given its agent, while RS does not answer.
-      ...(this.#state.nodeUid === undefined || this.#memory.current.peers.length === 0 ? seeds : []),
-    ];
+    const { peers: remembered } = this.#memory.current;
+    // Every peer names nearly the same ones, hence a set.
+    const found = new Set<Address>();
+    for (const { address } of known(this.#observations.nodeTable)?.nodes ?? [])
+      if (address !== undefined) found.add(address);
+    for (const { address } of remembered) found.add(address);
+    for (const { linked, state } of this.#mesh.peers())
+      if (linked) for (const { address } of state?.knows ?? []) found.add(address);
+    // Also on a node that has just been given its agent, while RS does not answer.
+    if (this.#state.nodeUid === undefined || remembered.length === 0)
+      for (const seed of seeds) found.add(seed);
+    return [...found];
   }
 
   #logFindings(): void {

@@ -25,14 +25,14 @@ function invalid(text: string, why: string, remedy: string): RlnetError {
 }
 
 /**
- * The numbers of an address that `net.isIP` took. A dotted tail (`::192.0.2.1`) is written as two groups first, because
+ * The numbers of an IPv6 address that `net.isIP` took. A dotted tail (`::192.0.2.1`) is written as two groups first, because
  * ipaddr.js takes `::` before one for `::ffff:`, which is another address.
  */
-function parseNumbers(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
+function parseIpv6(text: string): ipaddr.IPv6 {
   const [, head, ...octets] = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text) ?? [];
-  if (head === undefined) return ipaddr.parse(text);
+  if (head === undefined) return ipaddr.IPv6.parse(text);
   const [a = 0, b = 0, c = 0, d = 0] = octets.map(Number);
-  return ipaddr.parse(`${head}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
+  return ipaddr.IPv6.parse(`${head}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`);
 }
 
 /**
@@ -43,7 +43,8 @@ function parseNumbers(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
  *   a zone, an IPv4-mapped address, a name, an empty string.
  */
 export function parseAddress(text: string): Address {
-  if (isIP(text) === 0) {
+  const version = isIP(text);
+  if (version === 0) {
     if (text.includes('/') && isIP(text.slice(0, text.indexOf('/'))) !== 0) {
       throw invalid(text, 'is a prefix, not a host address', 'Give the address without /length.');
     }
@@ -53,21 +54,20 @@ export function parseAddress(text: string): Address {
       'Give one address, such as 192.0.2.10 or 2001:db8::10.',
     );
   }
+  // net.isIP takes an IPv4 address in its one canonical form alone.
+  if (version === 4) return text as Address;
   if (text.includes('%')) {
     throw invalid(text, 'names a zone', 'Give a global address; link-local ones cannot be used here.');
   }
-  const parsed = parseNumbers(text);
-  if (parsed instanceof ipaddr.IPv6) {
-    if (parsed.isIPv4MappedAddress()) {
-      throw invalid(
-        text,
-        'is an IPv4-mapped IPv6 address',
-        `Write it as IPv4: ${parsed.toIPv4Address().toString()}.`,
-      );
-    }
-    return parsed.toRFC5952String() as Address;
+  const parsed = parseIpv6(text);
+  if (parsed.isIPv4MappedAddress()) {
+    throw invalid(
+      text,
+      'is an IPv4-mapped IPv6 address',
+      `Write it as IPv4: ${parsed.toIPv4Address().toString()}.`,
+    );
   }
-  return parsed.toString() as Address;
+  return parsed.toRFC5952String() as Address;
 }
 
 /** Like `parseAddress`, for a caller to whom "not an address" is an answer and not an error. */
@@ -109,9 +109,10 @@ export function parseInterfaceAddress(text: string): InterfaceAddress {
  */
 export function parseSocketAddress(text: string): { address: Address; mapped: boolean } | undefined {
   const bare = text.split('%')[0] ?? '';
-  if (isIP(bare) === 0) return undefined;
-  const parsed = parseNumbers(bare);
-  if (parsed instanceof ipaddr.IPv4) return { address: parsed.toString() as Address, mapped: false };
+  const version = isIP(bare);
+  if (version === 0) return undefined;
+  if (version === 4) return { address: bare as Address, mapped: false };
+  const parsed = parseIpv6(bare);
   if (parsed.isIPv4MappedAddress())
     return { address: parsed.toIPv4Address().toString() as Address, mapped: true };
   return { address: parsed.toRFC5952String() as Address, mapped: false };

@@ -79,6 +79,18 @@ describe('the agents of a cluster', () => {
     },
   );
 
+  it('tell each other their states twice a second at most while a large mesh forms, and once with each new link', async () => {
+    const told = new Map<string, number>();
+    await play(meshing({ hosts: 15, families: ['ipv4'] }), 1, (line) => {
+      const [time, , pair, message] = line.split(' ');
+      if (message?.startsWith('{"type":"state"') !== true) return;
+      const second = `${pair} ${Math.floor(Number(time) / 1_000)}`;
+      told.set(second, (told.get(second) ?? 0) + 1);
+    });
+    // Two links a pair may come about before one of them gives way.
+    expect(Math.max(...told.values())).toBeLessThanOrEqual(4);
+  });
+
   const mended = full ? 100 : 5;
   it.each(clusters)(
     `are fully linked again after cuts, losses, crashes, freezes and reboots: $hosts hosts with $families, ${mended} seeds`,

@@ -43,6 +43,12 @@ interface ListeningSocket {
   onSocket: (socket: SimSocket) => void;
 }
 
+/** What the processes of a machine have sent so far: frames, and about the bytes that TLS makes of them. */
+export interface Sent {
+  frames: number;
+  bytes: number;
+}
+
 /** The network between the machines, and the TCP of their kernels. */
 export class SimNetwork {
   readonly kernel: Kernel;
@@ -52,6 +58,7 @@ export class SimNetwork {
   readonly #listening = new Set<ListeningSocket>();
   readonly #sockets = new Map<Machine, Set<SimSocket>>();
   readonly #processes = new WeakSet<SimProcess>();
+  readonly #sent = new Map<Machine, Sent>();
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
@@ -60,6 +67,7 @@ export class SimNetwork {
   attach(machine: Machine): void {
     this.#machines.push(machine);
     this.#sockets.set(machine, new Set());
+    this.#sent.set(machine, { frames: 0, bytes: 0 });
     this.changed();
   }
 
@@ -120,6 +128,18 @@ export class SimNetwork {
         if (socket.isClient && socket.isOpen && socket.peer.isOpen) found.push({ a: socket, b: socket.peer });
     }
     return found;
+  }
+
+  sentBy(machine: Machine): Sent {
+    return { frames: 0, bytes: 0, ...this.#sent.get(machine) };
+  }
+
+  /** A process sends a frame. */
+  count(machine: Machine, bytes: number): void {
+    const sent = this.#sent.get(machine);
+    if (sent === undefined) return;
+    sent.frames += 1;
+    sent.bytes += bytes;
   }
 
   /** A machine lost its power: its sockets are gone, and nobody is told. */

@@ -91,8 +91,10 @@ export class SimSocket {
   }
 
   send(frame: Frame): void {
-    if (this.isOpen)
-      this.#pipe.send({ content: frame, bytes: sizeOf(frame), delivered: false, acknowledged: false });
+    if (!this.isOpen) return;
+    const bytes = sizeOf(frame);
+    this.#network.count(this.machine, bytes);
+    this.#pipe.send({ content: frame, bytes, delivered: false, acknowledged: false });
   }
 
   /** close(2): what was sent still goes out, then FIN; or a reset where something is unread. `closed` is not called. */
