@@ -1,8 +1,8 @@
 #!/bin/sh
 # host.sh LAB HOST ROOT NSPAWN-OPTION...: one host, from power on to power off, through its reboots.
 #
-# Runs inside the lab's namespaces. /run/lab/HOST/upper is the host's disk over the shared ROOT and outlives
-# power-offs. Each boot has a network namespace of its own with the same two cards: what was configured is gone
+# Runs inside the lab's namespaces. /run/lab/HOST/upper is the host's disk over the shared ROOT, which may be several
+# folders joined by colons, and outlives power-offs. Each boot has a network namespace of its own with the same two cards: what was configured is gone
 # after a reboot and what was plugged in is not, as on any machine.
 set -eu
 umask 022

@@ -22,7 +22,7 @@ import {
   systemPath,
   waitFor,
 } from './run.ts';
-import { softwareBinds, softwareFiles, softwareSetUp } from './software.ts';
+import { softwareLayer, standinBinds } from './software.ts';
 
 /** One folder a lab: state.json and the hosts' console logs. The lab's keeper removes it at the end. */
 const runFolder = '/run/rlnet-lab';
@@ -40,6 +40,8 @@ interface LabState {
   /** PID 1 of the lab's PID namespace. Whatever ends it ends the lab. */
   init: ProcessId;
   rootFs: string;
+  /** What the package of rlnet adds to it. */
+  software: string;
   hosts: HostPlan[];
 }
 
@@ -89,9 +91,14 @@ export async function upLab(
     () => progress('Building the root file system of the hosts, once; this takes about a minute.'),
     signal,
   );
+  const software = await softwareLayer(
+    rootFs,
+    () => progress('Building and installing the package of this checkout.'),
+    signal,
+  );
   signal?.throwIfAborted();
   const { keeper, init, stdin } = await startKeeper(spec.name);
-  const lab = new Lab({ name: spec.name, keeper, init, rootFs, hosts });
+  const lab = new Lab({ name: spec.name, keeper, init, rootFs, software, hosts });
   const stop = new AbortController();
   const until = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   try {
@@ -227,7 +234,7 @@ export class Host {
   }
 
   /**
-   * Gives the host its disk: what the owner, the peers and the software need on it. Once, before its first start.
+   * Gives the host its disk: what the owner and the peers need on it. Once, before its first start.
    * The files are laid down by sh inside the lab, where the disk is mounted.
    */
   async plugIn(all: readonly HostPlan[]): Promise<void> {
@@ -236,7 +243,6 @@ export class Host {
       { path: '/etc/machine-id', text: `${randomBytes(16).toString('hex')}\n`, mode: 0o444 },
       { path: '/etc/hosts', text: hostsFile(this.plan, all), mode: 0o644 },
       ...networkFiles(this.plan),
-      ...(await softwareFiles()),
     ];
     const folder = `/proc/${this.#lab.init.pid}/root/run/lab/${this.name}`;
     await mkdir(join(folder, 'files'), { recursive: true });
@@ -248,7 +254,6 @@ export class Host {
       'root=$1',
       `cd /run/lab/${this.name}/files`,
       ...files.map(({ path, mode }, index) => `install -D -m ${mode.toString(8)} ${index} "$root${path}"`),
-      ...softwareSetUp,
       `chroot "$root" systemctl --quiet enable ${unitOf(this.plan.owner)}`,
       '',
     ];
@@ -270,8 +275,8 @@ export class Host {
       hostScript,
       this.#lab.name,
       this.name,
-      this.#lab.rootFs,
-      ...(await softwareBinds()),
+      this.plan.rlnet ? `${this.#lab.software}:${this.#lab.rootFs}` : this.#lab.rootFs,
+      ...standinBinds(),
     ];
     const log = await open(this.#consolePath, 'a');
     let child: ChildProcess;

@@ -27,6 +27,8 @@ export interface HostSpec {
   extraExternal?: readonly string[];
   /** Whether /etc/hosts has `::1 localhost`; it has unless told. */
   localhost6?: boolean;
+  /** Whether the package of rlnet is installed; it is unless told. */
+  rlnet?: boolean;
 }
 
 /** One network card of a host and what its owner is to configure on it. */
@@ -44,6 +46,7 @@ export interface HostPlan {
   name: string;
   owner: Owner;
   localhost6: boolean;
+  rlnet: boolean;
   interfaces: InterfacePlan[];
 }
 
@@ -112,6 +115,7 @@ export function planHosts(specs: readonly HostSpec[]): HostPlan[] {
       name: `n${index + 1}`,
       owner: spec.owner ?? 'networkd',
       localhost6: spec.localhost6 ?? true,
+      rlnet: spec.rlnet ?? true,
       interfaces: networks.map(card),
     };
   });

@@ -1,65 +1,118 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, realpath } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
-import type { HostFile } from './owners.ts';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, utimes } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { packDeb, writeControl } from '../../../scripts/release.d/archives.ts';
+import { layTree } from '../../../scripts/release.d/tree.ts';
+import { RlnetError } from '../../../src/protocol/errors.ts';
+import { run } from './run.ts';
 
 /** The checkout that this lab belongs to, and whose software its hosts run. */
 export const repository = join(import.meta.dirname, '../../..');
 
-/**
- * What of the checkout each host sees, read-only: the software with its runtime under /opt/rlnet, and the whole
- * repository where the stand-in for Redis Enterprise runs from. As options of systemd-nspawn.
- */
-export async function softwareBinds(): Promise<string[]> {
-  const pinned = join(repository, 'node_modules/.bin/node');
-  const node = await realpath(existsSync(pinned) ? pinned : process.execPath);
-  const binds = [
-    [node, '/opt/rlnet/bin/node'],
-    ...['src', 'node_modules', 'package.json'].map((part) => [join(repository, part), `/opt/rlnet/${part}`]),
-    [repository, '/opt/redislabs/standin'],
-  ];
-  return binds.map((pair) => `--bind-ro=${pair.map((path) => path.replaceAll(':', '\\:')).join(':')}`);
-}
+const cache = '/var/cache/rlnet-lab/software';
+const script = join(import.meta.dirname, 'software.sh');
 
-/** Where a package puts the files of `systemd/`, by the end of their names. */
-const systemdFolders: Record<string, string> = {
-  service: '/usr/lib/systemd/system',
-  socket: '/usr/lib/systemd/system',
-  timer: '/usr/lib/systemd/system',
-  path: '/usr/lib/systemd/system',
-  sysusers: '/usr/lib/sysusers.d',
-  tmpfiles: '/usr/lib/tmpfiles.d',
-};
-
-/** The files of the software as a package would install them: the command, and what `systemd/` holds. */
-export async function softwareFiles(): Promise<HostFile[]> {
-  const folder = join(repository, 'systemd');
-  const shipped = (await readdir(folder)).flatMap((name) => {
-    const kind = extname(name).slice(1);
-    const target = systemdFolders[kind];
-    const installed =
-      kind === 'sysusers' || kind === 'tmpfiles' ? `${basename(name, `.${kind}`)}.conf` : name;
-    return target === undefined ? [] : [{ name, path: `${target}/${installed}` }];
-  });
-  return [
-    {
-      path: '/usr/bin/rlnet',
-      text: '#!/bin/sh\nexec /opt/rlnet/bin/node /opt/rlnet/src/cli/main.ts "$@"\n',
-      mode: 0o755,
-    },
-    ...(await Promise.all(
-      shipped.map(async ({ name, path }) => ({
-        path,
-        text: await readFile(join(folder, name), 'utf8'),
-        mode: 0o644,
-      })),
-    )),
-  ];
-}
-
-/** What else a package would do on installation: its group and its folders. Lines of sh, with the root in `$root`. */
-export const softwareSetUp = [
-  'chroot "$root" systemd-sysusers',
-  'install -d -m 0755 "$root/etc/rlnet"',
-  'install -d -m 0700 "$root/etc/rlnet/tls" "$root/var/lib/rlnet"',
+/** All that goes into the package; what comes from npm is told by the lock file. */
+const sources = [
+  'src',
+  'packaging',
+  'systemd',
+  'scripts/release.d',
+  'package.json',
+  'package-lock.json',
+  'LICENSE',
 ];
+
+const installTimeoutMs = 5 * 60_000;
+
+/**
+ * The whole repository where the stand-in for Redis Enterprise runs from, read-only. As options of systemd-nspawn.
+ */
+export function standinBinds(): string[] {
+  const bind = [repository, '/opt/redislabs/standin'].map((path) => path.replaceAll(':', '\\:')).join(':');
+  return [`--bind-ro=${bind}`];
+}
+
+/** Builds the package of this checkout as a release does, but for its compression. Takes some seconds. */
+export async function buildPackage(target: string, { version }: { version?: string } = {}): Promise<void> {
+  const work = await mkdtemp(`${target}.`);
+  try {
+    const tree = await layTree(repository, join(work, 'rlnet'));
+    const maintainerScripts = join(repository, 'packaging/debian');
+    writeControl(tree, { version: version ?? tree.version, epoch: 0, maintainerScripts });
+    await packDeb(tree, target, 0, 'none');
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The directory of what the package changes when it is installed on a root file system: a layer to be mounted over it.
+ * Built once for each state of the checkout, and kept.
+ *
+ * @param building called before it is built, which takes some seconds
+ * @throws RlnetError COMMAND_FAILED with the last lines of dpkg
+ */
+export async function softwareLayer(
+  rootFs: string,
+  building: () => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const node = await realpath(join(repository, 'node_modules/.bin/node'));
+  const { size, mtimeMs } = await stat(node);
+  const runtime = `${size}-${Math.round(mtimeMs)}`;
+  const hash = createHash('sha256');
+  for (const part of [basename(rootFs), runtime, await readFile(script)]) hash.update(part).update('\0');
+  for (const path of await sourceFiles()) {
+    hash.update(path).update('\0');
+    hash.update(await readFile(join(repository, path))).update('\0');
+  }
+  const target = join(cache, hash.digest('hex').slice(0, 16));
+  if (existsSync(target)) {
+    const now = new Date();
+    await utimes(target, now, now);
+    return target;
+  }
+
+  building();
+  await mkdir(cache, { recursive: true });
+  const work = await mkdtemp(join(cache, 'package-'));
+  try {
+    const deb = join(work, 'rlnet.deb');
+    await buildPackage(deb);
+    signal?.throwIfAborted();
+    // In namespaces of its own that end with this process: an interrupted installation leaves no process and no mount.
+    const argv = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child'];
+    const arguments_ = [target, rootFs, deb, join(cache, `node-${runtime}`)];
+    const { exitCode, stderr } = await run([...argv, '--mount-proc', 'sh', script, ...arguments_], {
+      timeoutMs: installTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (exitCode !== 0) {
+      const last = stderr.trim().split('\n').slice(-5).join('; ');
+      throw new RlnetError(
+        'COMMAND_FAILED',
+        `The package could not be installed for the hosts: ${last}.`,
+        'Correct what dpkg complains about.',
+      );
+    }
+    return target;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function sourceFiles(): Promise<string[]> {
+  const found = await Promise.all(
+    sources.map(async (source) => {
+      const path = join(repository, source);
+      if (!(await stat(path)).isDirectory()) return [source];
+      const entries = await readdir(path, { recursive: true, withFileTypes: true });
+      return entries
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name).slice(repository.length + 1));
+    }),
+  );
+  return found.flat().sort();
+}
