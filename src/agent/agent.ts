@@ -9,6 +9,7 @@ import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { Units } from '../host/ports/units.ts';
+import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
@@ -28,6 +29,7 @@ import { internalFamily, isBindable, known, type Observations, ownAddress } from
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
+import { createWireReports } from './wire-reports.ts';
 
 /** The inventory is read at start and then hourly, spread over five minutes. */
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
@@ -51,6 +53,7 @@ export interface AgentDependencies {
   units: Units;
   rs: Rs;
   pathMtus: PathMtus;
+  wire: Pick<Wire, 'ask' | 'neighbours'>;
   inventory: InventoryReader;
   sockets: LocalSockets;
   transport: Transport;
@@ -142,6 +145,8 @@ export class Agent {
       mesh: this.#mesh,
       meshPort: deps.settings.mesh.port,
       pathMtus: deps.pathMtus,
+      wire: deps.wire,
+      wireReport: createWireReports(deps.identity.host, deps.interfaces, deps.wire),
       view: () => this.view(),
       state: () => this.#state,
       facts: () => this.#facts(),

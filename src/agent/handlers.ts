@@ -1,9 +1,12 @@
 import type { PathMtus } from '../host/ports/path-mtu.ts';
+import type { Wire } from '../host/ports/wire.ts';
+import type { Address } from '../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import { decodeWith } from '../protocol/messages.ts';
 import { type Caller, type MethodName, methods, type Result } from '../protocol/methods.ts';
 import { pageOf } from '../protocol/paging.ts';
 import type { ClusterView, HostState, InterfacesPage, Links, MeshView } from '../protocol/state.ts';
+import { maxNeighbours, type WireReport } from '../protocol/wire.ts';
 import type { Handlers } from './call.ts';
 import { linksOf } from './cluster-view.ts';
 import type { Facts } from './findings/check.ts';
@@ -18,6 +21,8 @@ export interface HandlerDependencies {
   mesh: Mesh;
   meshPort: number;
   pathMtus: PathMtus;
+  wire: Pick<Wire, 'neighbours'>;
+  wireReport: (address: Address) => Promise<WireReport>;
   view: () => ClusterView;
   state: () => HostState;
   facts: () => Facts;
@@ -96,6 +101,11 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     unpin: async ({ host }) => {
       mesh.unpin(host);
       return { unpinned: await deps.unpin(host) };
+    },
+    wire: async ({ address }) => deps.wireReport(address),
+    neighbours: async ({ address }) => {
+      const entries = await deps.wire.neighbours();
+      return { neighbours: entries.filter((entry) => entry.address === address).slice(0, maxNeighbours) };
     },
   };
 }

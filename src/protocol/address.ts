@@ -132,6 +132,12 @@ export function hostPort(value: Address, port: number): string {
   return familyOf(value) === 'ipv6' ? `[${value}]:${port}` : `${value}:${port}`;
 }
 
+/** Whether the address is of the network that an interface's address and prefix length say; never across families. */
+export function isWithin(value: Address, network: InterfaceAddress): boolean {
+  const [one, other] = [ipaddr.parse(value), ipaddr.parse(network.address)];
+  return one.kind() === other.kind() && one.match(other, network.prefixLength);
+}
+
 /** A stable order for lists that people read: IPv4 first, then by the bytes of the address. */
 export function compareAddresses(a: Address, b: Address): number {
   const left = ipaddr.parse(a).toByteArray();

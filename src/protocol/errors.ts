@@ -21,6 +21,7 @@ const codes = {
   PEER_REFUSED: { exit: 5, retryable: false },
   PEER_UNREACHABLE: { exit: 5, retryable: true },
   REQUEST_TIMEOUT: { exit: 5, retryable: true },
+  WIRE_BUSY: { exit: 5, retryable: true },
   MESSAGE_INVALID: { exit: 6, retryable: false },
   METHOD_UNKNOWN: { exit: 6, retryable: false },
   COMMAND_FAILED: { exit: 6, retryable: true },

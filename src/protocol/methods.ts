@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { nameSchema } from './schema.ts';
+import { addressSchema, nameSchema } from './schema.ts';
 import {
   aboutSchema,
   checkReportSchema,
@@ -8,6 +8,7 @@ import {
   linksSchema,
   meshViewSchema,
 } from './state.ts';
+import { maxNeighbours, neighbourSchema, wireReportSchema } from './wire.ts';
 
 /** A node uid or a host's name, as a person gives it on the command line. */
 const nodeReferenceSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
@@ -21,6 +22,7 @@ export type Caller = 'candidate' | 'member' | 'read' | 'act';
 
 const node = v.object({ node: v.optional(nodeReferenceSchema) });
 const host = v.object({ host: nameSchema });
+const address = v.object({ address: addressSchema });
 
 /** Every method, with the least caller that may ask for it. Append-only; a method that is not here is refused. */
 export const methods = {
@@ -48,6 +50,14 @@ export const methods = {
   forget: { callers: ['act'], params: host, result: v.object({ forgotten: v.boolean() }) },
   /** Lets a host come from another machine than it came from so far. */
   unpin: { callers: ['act'], params: host, result: v.object({ unpinned: v.boolean() }) },
+  /** Asks the answering host's wire who has an address. Takes up to 5 s; one address at a time. */
+  wire: { callers: ['member'], params: address, result: wireReportSchema },
+  /** What the answering host's neighbour tables have of an address, as they are. */
+  neighbours: {
+    callers: ['member'],
+    params: address,
+    result: v.object({ neighbours: v.pipe(v.array(neighbourSchema), v.maxLength(maxNeighbours)) }),
+  },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }

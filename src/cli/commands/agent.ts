@@ -11,6 +11,7 @@ import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
 import { createServiceManager } from '../../host/service-manager.ts';
 import { createUnits } from '../../host/units.ts';
+import { createWire } from '../../host/wire.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
 import type { Context, Outcome } from '../context.ts';
 import { loadConfiguration } from './config.ts';
@@ -24,6 +25,7 @@ export async function agent(context: Context, options: { config: string }): Outc
   const service = createServiceManager(exec, env, (error) =>
     log.warn({ err: error }, 'systemd could not be notified'),
   );
+  const interfaces = createInterfaces(exec, clock);
   const running = await Agent.start({
     settings,
     identity: tls.identity,
@@ -31,7 +33,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     clock,
     random,
     files,
-    interfaces: createInterfaces(exec, clock),
+    interfaces,
     hostsFile: createHostsFile(files),
     units: createUnits(exec),
     rs: createRs(exec, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
@@ -40,6 +42,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     sockets,
     transport: createTransport(() => material),
     pathMtus: createPathMtus(exec),
+    wire: createWire(exec, interfaces, clock),
     schedule: createSchedule(log),
     service,
     log,

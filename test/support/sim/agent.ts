@@ -70,6 +70,10 @@ export class SimAgent implements Service {
       hostsFile: createHostsFile(files),
       units: host.units(process),
       rs: rs.port(process, host.plan.nodeUid, files),
+      wire: {
+        ask: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
+        neighbours: async () => [],
+      },
       pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },
       sockets: host.sockets(process),

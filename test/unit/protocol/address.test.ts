@@ -4,6 +4,7 @@ import {
   compareAddresses,
   familyOf,
   hostPort,
+  isWithin,
   parseAddress,
   parseInterfaceAddress,
   parseSocketAddress,
@@ -130,6 +131,19 @@ describe('an address', () => {
     expect(familyOf(parseAddress('::1'))).toBe('ipv6');
     expect(hostPort(parseAddress('192.0.2.1'), 9470)).toBe('192.0.2.1:9470');
     expect(hostPort(parseAddress('2001:db8::1'), 9470)).toBe('[2001:db8::1]:9470');
+  });
+
+  it.each([
+    ['192.0.2.200', '192.0.2.1/24', true],
+    ['192.0.3.1', '192.0.2.1/24', false],
+    ['192.0.2.129', '192.0.2.1/25', false],
+    ['203.0.113.1', '0.0.0.0/0', true],
+    ['2001:db8::ff', '2001:db8::1/64', true],
+    ['2001:db8:0:1::1', '2001:db8::1/64', false],
+    ['192.0.2.1', '::/0', false],
+    ['::1', '0.0.0.0/0', false],
+  ])('%s is of the network %s: %o', (text, network, expected) => {
+    expect(isWithin(parseAddress(text), parseInterfaceAddress(network))).toBe(expected);
   });
 
   it('is ordered by number, not by text', () => {

@@ -14,12 +14,16 @@ const table: Record<MethodName, readonly Caller[]> = {
   mesh: ['read', 'act'],
   forget: ['act'],
   unpin: ['act'],
+  wire: ['member'],
+  neighbours: ['member'],
 };
 const callers = ['candidate', 'member', 'read', 'act'] as const;
 const params: Partial<Record<MethodName, object>> = {
   reaches: { host: 'n2' },
   forget: { host: 'n2' },
   unpin: { host: 'n2' },
+  wire: { address: '192.0.2.9' },
+  neighbours: { address: '192.0.2.9' },
 };
 
 /** Handlers that say that they were reached. */

@@ -1,0 +1,78 @@
+import type { Address } from '../../protocol/address.ts';
+import type { Neighbour, WireAnswer } from '../../protocol/wire.ts';
+
+/**
+ * The links of this host: who answers for an address there, and what passes. Answers about the wire are data, and what could not be
+ * found out is `unknown` with the reason (also a tool that is missing); only cancellation rejects, with the signal's reason, and the
+ * neighbour tables with what `ip` does not say.
+ *
+ * Whatever a method starts is gone when it settles. Questions for one address and interface must not overlap.
+ */
+export interface Wire {
+  /**
+   * Asks who has an address on an interface: ARP for IPv4, neighbour solicitations for IPv6. What others know of the address stays as it
+   * is: an ARP probe has the sender 0.0.0.0 (RFC 5227), a solicitation the interface's link-local address. Settles at the first
+   * answer of another host, in milliseconds; as `silent` after about 2.5 s and 7 questions, so that one is heard that answers only
+   * every third. Where only a card of this host answers, others are waited for, up to 2.5 s more. A router that answers for
+   * others (proxy ARP) looks like an owner. That the questions left is proven, that answers may come in is not: on a host that drops
+   * them its gateway is silent too.
+   */
+  ask(question: WireQuestion, signal?: AbortSignal): Promise<WireAnswer>;
+
+  /** Both neighbour tables of the kernel. One exec. @throws RlnetError COMMAND_FAILED, OUTPUT_UNREADABLE; what Exec throws. */
+  neighbours(signal?: AbortSignal): Promise<Neighbour[]>;
+
+  /**
+   * Tells the segment that this host has an address that is bound on the interface. IPv4: gratuitous ARP, requests and
+   * replies, to everybody, 1 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
+   * adds the address, so each of `neighbours` is solicited *from* the address, which makes it learn our card (RFC 4861, 7.2.3), 1 s
+   * for eight of them. Proof is in the neighbours' tables and nowhere else.
+   */
+  announce(claim: Announcement, signal?: AbortSignal): Promise<{ outcome: 'sent' } | Unknown>;
+
+  /**
+   * Whether a TCP port answers to a connection from one of our addresses. A refusal is an answer. Up to 3 s.
+   */
+  reach(path: { source: Address; target: Address; port: number }, signal?: AbortSignal): Promise<Reach>;
+
+  /**
+   * Whether an ICMP echo request of `bytes`, IP header and all, passes unfragmented (DF); its answer may come in pieces. Up to 5 s.
+   */
+  passes(path: { source: Address; target: Address; bytes: number }, signal?: AbortSignal): Promise<Passage>;
+}
+
+export interface WireQuestion {
+  interface: string;
+  address: Address;
+  /**
+   * Asks as this address of the host instead, as a host asks for its gateway: the other side may then learn our card. For
+   * gateways that answer to hosts of their subnet alone.
+   */
+  source?: Address;
+}
+
+export interface Announcement {
+  interface: string;
+  address: Address;
+  /** Whom to tell for IPv6: the gateway and the peers of the subnet. IPv4 tells everybody. */
+  neighbours: readonly Address[];
+}
+
+export interface Unknown {
+  outcome: 'unknown';
+  why: string;
+}
+
+export type Reach =
+  | { outcome: 'connected' | 'refused' }
+  /** Nobody answered in time, or a host on the way said that it cannot be reached. */
+  | { outcome: 'unreachable'; why: string }
+  | Unknown;
+
+export type Passage =
+  | { outcome: 'passes' }
+  /** This host or a router says that it is too big, and what is not; bytes. */
+  | { outcome: 'too-big'; mtu: number }
+  /** A small echo is answered, this one is not, and nobody says why. */
+  | { outcome: 'lost' }
+  | Unknown;
