@@ -6,8 +6,8 @@
  *
  *   scripts/bench flood [CONNECTIONS [FLOODS]]
  *
- * Node 24.21 itself keeps some 4.5 kB of each TLS handshake with a client certificate: a bare tls.createServer shows it, without any code of
- * ours; one that asks for no certificate, and Node 20, do not. Hence the growth with the holder's connections.
+ * The victim runs with the options that the release runs with (packaging/rlnet): a young generation of the heap that may grow to many MB
+ * would hide what is kept.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -87,7 +87,7 @@ interface Attacker {
 
 async function attackWith({ name, attacks, stages }: Attacker): Promise<void> {
   const demo = await createAuthority('demo', createClock().wall());
-  const child = fork(import.meta.filename, { execArgv: ['--expose-gc'] });
+  const child = fork(import.meta.filename, { execArgv: ['--expose-gc', '--max-semi-space-size=1'] });
   const stop = (): void => {
     child.kill();
     process.exit(130);

@@ -89,7 +89,9 @@ async function memoryOf({ pid }: ChildProcess): Promise<{ rss: number; private: 
 
 async function measure(): Promise<void> {
   const demo = await createAuthority('demo', createClock().wall());
-  const children = addresses.map(() => fork(import.meta.filename, process.argv.slice(2)));
+  const children = addresses.map(() =>
+    fork(import.meta.filename, process.argv.slice(2), { execArgv: ['--max-semi-space-size=1'] }),
+  );
   process.once('SIGINT', () => {
     for (const child of children) child.kill();
     process.exit(130);

@@ -9,6 +9,7 @@ import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type HostIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
 import { closeCodes, maxMessageBytes, quoted, subprotocol } from '../../protocol/messages.ts';
 import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
+import { releaseClientChains } from './client-chains.ts';
 
 /** PEM texts, and who they say we are. */
 export interface TlsMaterial {
@@ -49,6 +50,7 @@ const maxConnectionsEach = 16;
  * @param material the certificates as they are now; asked again for each dial, and on `renew`
  */
 export function createTransport(material: () => TlsMaterial): Transport {
+  releaseClientChains();
   return {
     listen: (at, onChannel, onRefusal) =>
       new Promise((resolve, reject) => {
