@@ -1,3 +1,4 @@
+import type { BootClock } from '../host/ports/boot-clock.ts';
 import type { Clock, Timer } from '../host/ports/clock.ts';
 import type { Files } from '../host/ports/files.ts';
 import type { HostsFile } from '../host/ports/hosts-file.ts';
@@ -14,8 +15,9 @@ import type { Address } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
+import type { ToldLock } from '../protocol/renumbering/lock.ts';
 import { type ClusterView, type HostState, maxKnownInState } from '../protocol/state.ts';
-import { callMethod, type Handlers } from './call.ts';
+import { callMethod, decodeResult, type Handlers } from './call.ts';
 import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
 import type { Facts } from './findings/check.ts';
@@ -26,6 +28,9 @@ import { MemoryStore, memoryPath, readMemory, remember } from './memory.ts';
 import type { Transport } from './mesh/channel.ts';
 import { Mesh } from './mesh/mesh.ts';
 import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
+import { type LockKeeper, openLockKeeper } from './renumbering/lock-keeper.ts';
+import { createPeerHandlers } from './renumbering/peer-handlers.ts';
+import type { Peers } from './renumbering/peers.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
@@ -46,6 +51,7 @@ export interface AgentDependencies {
   identity: HostIdentity;
   version: string;
   clock: Clock;
+  bootClock: BootClock;
   random: Random;
   files: Files;
   interfaces: Interfaces;
@@ -74,12 +80,15 @@ export class Agent {
   readonly #mesh: Mesh;
   readonly #control: Control;
   readonly #memory: MemoryStore;
+  readonly #keeper: LockKeeper;
+  readonly #peers: Peers;
   #state: HostState;
   #statusLine = '';
   /** What was shown to people last, to tell them only what is new. */
   #shown = '';
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
+  readonly #heardLocks = new Map<string, ToldLock>();
   #settling = false;
   /** Runs while the peers have been told a moment ago. */
   #told: Timer | undefined;
@@ -105,10 +114,19 @@ export class Agent {
       sockets: deps.sockets,
       runtimeDirectory: settings.directories.runtime,
       call: async (caller, method, params) =>
-        callMethod((await started.promise).#handlers, caller, method, params),
+        callMethod((await started.promise).#handlers, { caller, host: identity.host }, method, params),
       view: () => agent.view(),
     });
-    const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() }, control);
+    const keeper = await openLockKeeper({
+      ...deps,
+      directory: settings.directories.state,
+      peers: {
+        hostOf: (uid) => agent.#peers.hostOf(uid),
+        call: (host, method, params, timeoutMs) => agent.#peers.call(host, method, params, timeoutMs),
+      },
+      changed: () => agent.#settleSoon(),
+    });
+    const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() }, control, keeper);
     started.resolve(agent);
     await deps.service.ready(statusLineOf(agent.view()));
     agent.#keepAlive();
@@ -122,8 +140,10 @@ export class Agent {
     memory: MemoryStore,
     run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>,
     control: Control,
+    keeper: LockKeeper,
   ) {
     this.#deps = deps;
+    this.#keeper = keeper;
     this.#control = control;
     this.#memory = memory;
     this.#mesh = new Mesh({
@@ -136,12 +156,34 @@ export class Agent {
       state: () => this.#state,
       nodes: () => known(this.#observations.nodeTable)?.nodes,
       pin: (host) => memory.current.peers.find((peer) => peer.host === host),
-      request: (_host, standing, method, params) => callMethod(this.#handlers, standing, method, params),
+      request: (host, standing, method, params) =>
+        callMethod(this.#handlers, { caller: standing, host }, method, params),
       changed: () => this.#settleSoon(),
     });
     for (const { host } of memory.current.peers) this.#mesh.remember(host);
+    this.#peers = {
+      hostOf: (uid) =>
+        uid === this.#state.nodeUid
+          ? this.#state.host
+          : this.#mesh.peers().find(({ linked, nodeUid }) => linked && nodeUid === uid)?.host,
+      call: async (host, method, params, timeoutMs) => {
+        const answer =
+          host === this.#state.host
+            ? await callMethod(this.#handlers, { caller: 'member', host }, method, params)
+            : await this.#mesh.request(host, method, params, timeoutMs);
+        return decodeResult(method, answer, host);
+      },
+    };
     this.#state = this.#nextState(undefined);
     this.#handlers = createHandlers({
+      renumbering: createPeerHandlers({
+        ...deps,
+        keeper,
+        peers: this.#peers,
+        recordPath: `${deps.settings.directories.state}/registrations.ndjson`,
+        // No renumbering of this host can be under way yet.
+        isCurrent: () => false,
+      }),
       mesh: this.#mesh,
       meshPort: deps.settings.mesh.port,
       pathMtus: deps.pathMtus,
@@ -252,6 +294,7 @@ export class Agent {
       { ...identity, version, mode: settings.mode },
       this.#facts(),
       knows,
+      this.#keeper.told,
       before,
       clock.wall(),
     );
@@ -295,6 +338,7 @@ export class Agent {
     const links = known(this.#observations.interfaces) ?? [];
     this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), this.#candidates());
     if (this.#state.revision !== before.revision) this.#publish();
+    this.#hearLocks();
     this.#logFindings();
     this.#remember();
     const view = this.view();
@@ -339,6 +383,18 @@ export class Agent {
     if (this.#state.nodeUid === undefined || remembered.length === 0)
       for (const seed of seeds) found.add(seed);
     return [...found];
+  }
+
+  /** What the others know of the lock is worth reading when it is other than what was read last. */
+  #hearLocks(): void {
+    for (const { host, state } of this.#mesh.peers()) {
+      if (state?.lock === undefined || this.#heardLocks.get(host) === state.lock) continue;
+      this.#heardLocks.set(host, state.lock);
+      this.#keeper.hear(host, state.lock).catch((thrown: unknown) => {
+        this.#heardLocks.delete(host);
+        this.#deps.log.error({ err: thrown }, 'what another host knows of the lock could not be noted');
+      });
+    }
   }
 
   #logFindings(): void {

@@ -2,7 +2,7 @@ import type * as v from 'valibot';
 import { RlnetError } from '../protocol/errors.ts';
 import { decodeWith } from '../protocol/messages.ts';
 import {
-  type Caller,
+  type Asker,
   isMethod,
   type MethodName,
   mayCall,
@@ -13,7 +13,7 @@ import {
 
 /** One function for each method of the table; the compiler asks for all of them. */
 export type Handlers = {
-  [M in MethodName]: (params: Params<M>, caller: Caller) => Promise<Result<M>>;
+  [M in MethodName]: (params: Params<M>, asker: Asker) => Promise<Result<M>>;
 };
 
 /**
@@ -22,7 +22,7 @@ export type Handlers = {
  */
 export async function callMethod(
   handlers: Handlers,
-  caller: Caller,
+  asker: Asker,
   name: string,
   params: unknown,
 ): Promise<unknown> {
@@ -33,16 +33,24 @@ export async function callMethod(
       'Check that both sides run versions of rlnet that go together.',
     );
   }
-  if (!mayCall(caller, name)) {
+  if (!mayCall(asker.caller, name)) {
     throw new RlnetError(
       'NOT_PERMITTED',
-      `A ${caller} may not call ${name}.`,
+      `A ${asker.caller} may not call ${name}.`,
       'docs/security.md lists who may ask for what.',
     );
   }
   const schema: v.GenericSchema = methods[name].params;
   const decoded = decodeWith(schema, params ?? {}, `the parameters of ${name}`);
   // The table pairs each handler with the schema of its own parameters; the compiler cannot follow that through a variable name.
-  const handler = handlers[name] as (params: unknown, caller: Caller) => Promise<unknown>;
-  return await handler(decoded, caller);
+  const handler = handlers[name] as (params: unknown, asker: Asker) => Promise<unknown>;
+  return await handler(decoded, asker);
+}
+
+/**
+ * Reads a peer's answer by the schema of its method.
+ * @throws RlnetError MESSAGE_INVALID
+ */
+export function decodeResult<M extends MethodName>(method: M, answer: unknown, host: string): Result<M> {
+  return decodeWith<unknown>(methods[method].result, answer, `the ${method} of ${host}`) as Result<M>;
 }

@@ -2,22 +2,23 @@ import type { PathMtus } from '../host/ports/path-mtu.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
-import { decodeWith } from '../protocol/messages.ts';
-import { type Caller, type MethodName, methods, type Result } from '../protocol/methods.ts';
+import type { Caller, MethodName, Result } from '../protocol/methods.ts';
 import { pageOf } from '../protocol/paging.ts';
 import type { ClusterView, HostState, InterfacesPage, Links, MeshView } from '../protocol/state.ts';
 import { maxNeighbours, type WireReport } from '../protocol/wire.ts';
-import type { Handlers } from './call.ts';
+import { decodeResult, type Handlers } from './call.ts';
 import { linksOf } from './cluster-view.ts';
 import type { Facts } from './findings/check.ts';
 import { runChecks } from './findings/findings.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
+import type { createPeerHandlers } from './renumbering/peer-handlers.ts';
 
 /** How long a peer may take to answer a question that was forwarded to it, milliseconds. */
 const forwardTimeoutMs = 10_000;
 
 export interface HandlerDependencies {
+  renumbering: ReturnType<typeof createPeerHandlers>;
   mesh: Mesh;
   meshPort: number;
   pathMtus: PathMtus;
@@ -40,7 +41,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
 
   const ask = async <M extends MethodName>(host: string, method: M, params: object): Promise<Result<M>> => {
     const answer = await mesh.request(host, method, params, forwardTimeoutMs);
-    return decodeWith<unknown>(methods[method].result, answer, `the ${method} of ${host}`) as Result<M>;
+    return decodeResult(method, answer, host);
   };
 
   /** Asks the host that `node` means. A peer asks about this host alone, so that a question is forwarded once at most. */
@@ -60,6 +61,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     linksOf(deps.state().host, mesh.peers(), await deps.pathMtus.read(deps.meshPort), mesh.refusals());
 
   return {
+    ...deps.renumbering,
     about: async () => {
       const { internalFamily, version } = deps.state();
       const family = internalFamily === undefined ? {} : { internalFamily };
@@ -67,11 +69,11 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     },
     status: async () => deps.view(),
     watch: async () => deps.view(),
-    interfaces: ({ node, after = 0 }, caller) =>
+    interfaces: ({ node, after = 0 }, { caller }) =>
       at(node, caller, 'interfaces', { after }, () =>
         interfacesPage(deps.state(), deps.facts().observations, after),
       ),
-    check: ({ node }, caller) =>
+    check: ({ node }, { caller }) =>
       at(node, caller, 'check', {}, async () => {
         await deps.refresh();
         const { host, nodeUid } = deps.state();

@@ -1,4 +1,5 @@
 import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
+import type { ToldLock } from '../protocol/renumbering/lock.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
 import type { Facts } from './findings/check.ts';
 import { findingsOf, runChecks } from './findings/findings.ts';
@@ -15,6 +16,7 @@ export interface AgentIdentity {
 /**
  * What this host says of itself now: a pure function of what was read.
  * @param knows  the hosts that it is linked to
+ * @param lock   what this agent knows of the cluster's lock
  * @param before the state said last; its findings keep their times, and the revision grows only when something changed
  * @param now    wall clock, milliseconds since the epoch
  */
@@ -22,6 +24,7 @@ export function hostStateOf(
   identity: AgentIdentity,
   facts: Facts,
   knows: HostState['knows'],
+  lock: ToldLock,
   before: HostState | undefined,
   now: number,
 ): HostState {
@@ -57,6 +60,7 @@ export function hostStateOf(
       evidence: whyUnknown(observations.hostsFile),
     },
     findings: findingsOf(runChecks(facts), before?.findings ?? [], now),
+    lock,
     knows,
   };
   if (before === undefined || JSON.stringify(state) === JSON.stringify(before)) return state;

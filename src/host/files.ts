@@ -1,5 +1,5 @@
 import { constants, type FSWatcher, watch as watchPath } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { errnoOf } from '../protocol/errors.ts';
 import type { Files } from './ports/files.ts';
@@ -13,6 +13,7 @@ export function createFiles(): Files {
     writeAtomic,
     create: createFile,
     append,
+    list: async (path) => (await unlessMissing(readdir(path))) ?? [],
     makeDirectory,
     remove: async (path) => {
       await unlessMissing(unlink(path));

@@ -1,5 +1,8 @@
 import * as v from 'valibot';
-import { addressSchema, nameSchema } from './schema.ts';
+import { claimSchema, toldLockSchema } from './renumbering/lock.ts';
+import { reasonSchema } from './renumbering/records.ts';
+import { nodeTableSchema, rsNodeSchema } from './rs.ts';
+import { addressSchema, nameSchema, uidSchema } from './schema.ts';
 import {
   aboutSchema,
   checkReportSchema,
@@ -20,9 +23,27 @@ const nodeReferenceSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
  */
 export type Caller = 'candidate' | 'member' | 'read' | 'act';
 
+/** Who asks, and from which host: a peer's by its certificate, this host's own for the command line. */
+export interface Asker {
+  caller: Caller;
+  host: string;
+}
+
 const node = v.object({ node: v.optional(nodeReferenceSchema) });
 const host = v.object({ host: nameSchema });
 const address = v.object({ address: addressSchema });
+
+const actSchema = v.pipe(v.string(), v.maxLength(64));
+
+/** What a registration carries beside the address: by what right, for which act, and how long it may take (seconds). */
+const registrationEntries = {
+  claim: claimSchema,
+  nodeUid: uidSchema,
+  /** Which act of the target this belongs to: direction, step and attempt. */
+  act: actSchema,
+  downSeconds: v.pipe(v.number(), v.minValue(0), v.maxValue(3_600)),
+  rladminSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(600)),
+};
 
 /** Every method, with the least caller that may ask for it. Append-only; a method that is not here is refused. */
 export const methods = {
@@ -58,6 +79,46 @@ export const methods = {
     params: address,
     result: v.object({ neighbours: v.pipe(v.array(neighbourSchema), v.maxLength(maxNeighbours)) }),
   },
+  /** Asks for this agent's grant of the cluster's lock, for the caller's own host. */
+  claim: {
+    callers: ['member'],
+    params: claimSchema,
+    result: v.object({ granted: v.boolean(), reason: v.optional(reasonSchema) }),
+  },
+  /** Whether this agent's grant still stands. `closed` is for good, `absent` only says that there is none here. */
+  held: {
+    callers: ['member'],
+    params: claimSchema,
+    result: v.object({ held: v.picklist(['granted', 'absent', 'closed']) }),
+  },
+  /** What this agent knows of the lock. */
+  lock: { callers: ['member', 'read'], params: v.object({}), result: v.object({ told: toldLockSchema }) },
+  /** The caller closes claims of its own host. */
+  close_claim: {
+    callers: ['member'],
+    params: v.object({ host: nameSchema, epoch: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
+    result: v.object({}),
+  },
+  /** Tells RS the new address of the caller's node, once RS calls that node DOWN. */
+  register: {
+    callers: ['member'],
+    params: v.object({ ...registrationEntries, address: addressSchema }),
+    result: v.object({ node: rsNodeSchema }),
+  },
+  /** Tells RS the external addresses of the caller's node. */
+  register_external: {
+    callers: ['member'],
+    params: v.object({ ...registrationEntries, externalAddresses: v.array(addressSchema) }),
+    result: v.object({ node: rsNodeSchema }),
+  },
+  /** A registrar asks the target, right before it acts. */
+  still_current: {
+    callers: ['member'],
+    params: v.object({ planId: v.string(), act: actSchema }),
+    result: v.object({ current: v.boolean() }),
+  },
+  /** RS's node table as this agent's own rladmin shows it now. */
+  node_table: { callers: ['member', 'read'], params: v.object({}), result: nodeTableSchema },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }

@@ -4,6 +4,7 @@ import { hostsJudgementSchema } from './hosts-file.ts';
 import { networkInterfaceSchema } from './interfaces.ts';
 import { inventorySchema } from './inventory.ts';
 import { reachabilitySchema } from './reachability.ts';
+import { toldLockSchema } from './renumbering/lock.ts';
 import { nodeTableSchema } from './rs.ts';
 import { addressSchema, familySchema, finiteSchema, nameSchema, uidSchema } from './schema.ts';
 import { unitStateSchema } from './unit.ts';
@@ -47,6 +48,8 @@ export const hostStateSchema = v.object({
   unit: v.union([unitStateSchema, unknownSchema]),
   hostsFile: hostsJudgementSchema,
   findings: v.array(findingSchema),
+  /** What this agent knows of the cluster's lock; absent from agents that know no lock. */
+  lock: v.optional(toldLockSchema),
   /** The hosts that it is linked to, for others to find them. Each speaks for its own address; this is a hint whom to dial. */
   knows: v.pipe(
     v.array(v.object({ host: nameSchema, address: addressSchema })),

@@ -3,6 +3,7 @@ import { Agent } from '../../agent/agent.ts';
 import { createLog, standardOutput } from '../../agent/log.ts';
 import { createTransport } from '../../agent/mesh/transport.ts';
 import { createSchedule } from '../../agent/schedule.ts';
+import { createBootClock } from '../../host/boot-clock.ts';
 import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
@@ -31,6 +32,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     identity: tls.identity,
     version,
     clock,
+    bootClock: createBootClock(files),
     random,
     files,
     interfaces,

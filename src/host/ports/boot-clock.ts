@@ -1,8 +1,4 @@
-/** A moment on the boot clock: which boot, and how long since it (CLOCK_BOOTTIME, which goes on while the host sleeps). */
-export interface BootTime {
-  bootId: string;
-  seconds: number;
-}
+import type { BootTime } from '../../protocol/renumbering/records.ts';
 
 /**
  * Time that neither a clock adjustment nor a suspended host falsifies, and that says when the host has booted in between. For

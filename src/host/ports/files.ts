@@ -22,6 +22,8 @@ export interface Files {
    * Rejects with ENOENT, ENOSPC, EIO …
    */
   append(path: string, text: string): Promise<void>;
+  /** The names in a directory, in no order; none where it does not exist. */
+  list(path: string): Promise<string[]>;
   /** Creates a directory and its parents, all of this mode and durable when it resolves; one that exists is left as it is. */
   makeDirectory(path: string, mode: number): Promise<void>;
   /** Removes a file; one that does not exist is fine. */

@@ -1,4 +1,5 @@
-import type { NodeTable } from '../../protocol/rs.ts';
+import type { Address } from '../../protocol/address.ts';
+import type { NodeTable, RunningActions, ShardTable } from '../../protocol/rs.ts';
 
 /** Redis Enterprise Software on this host, through its own tools. */
 export interface Rs {
@@ -10,4 +11,21 @@ export interface Rs {
    *   OUTPUT_UNREADABLE (no node table in the answer).
    */
   nodeTable(): Promise<NodeTable>;
+  /** `rladmin status shards`. A cluster without databases has an empty table. Costs and errors as `nodeTable`. */
+  shardTable(): Promise<ShardTable>;
+  /** `rladmin cluster running_actions`. Costs and errors as `nodeTable`. */
+  runningActions(): Promise<RunningActions>;
+
+  /*
+   * What changes the cluster. Each is one command, killed after `timeoutMs`; it resolves on exit status 0 together with the literal
+   * line of success, and that alone does not make it so: read it back.
+   * @throws RlnetError COMMAND_FAILED, with what rladmin said; COMMAND_TIMEOUT; COMMAND_NOT_FOUND
+   */
+
+  /** `rladmin node UID enslave demote_node`: shards and endpoints become replicas, the cluster's master role goes elsewhere. */
+  demote(uid: number, timeoutMs: number): Promise<void>;
+  /** `rladmin node UID addr set ADDRESS`. RS refuses it for a node that is up. */
+  setAddress(uid: number, address: Address, timeoutMs: number): Promise<void>;
+  /** `rladmin node UID external_addr set ADDRESS...`: the whole list, in this order; one at least. */
+  setExternalAddresses(uid: number, addresses: readonly Address[], timeoutMs: number): Promise<void>;
 }

@@ -57,6 +57,15 @@ export function filesContract(name: string, make: () => Promise<FilesUnderTest>)
       expect(await files.readIfExists(`${root}/none`)).toBeUndefined();
     });
 
+    it('lists the names in a directory, none where there is no directory', async () => {
+      const { files, root } = await make();
+      await files.create(`${root}/a`, '', 0o600);
+      await files.makeDirectory(`${root}/b/c`, 0o755);
+      expect((await files.list(root)).sort()).toEqual(['a', 'b']);
+      expect(await files.list(`${root}/none`)).toEqual([]);
+      expect(await errnoFrom(files.list(`${root}/a`))).toBe('ENOTDIR');
+    });
+
     it('replaces a file and its mode, and leaves nothing else behind', async () => {
       const { files, root, list } = await make();
       await files.writeAtomic(`${root}/a`, 'old', 0o600);

@@ -64,6 +64,7 @@ export class SimAgent implements Service {
       identity: tls.identity,
       version: '0.1.0',
       clock,
+      bootClock: host.bootClock(process),
       random,
       files,
       interfaces: host.interfaces.port(process),

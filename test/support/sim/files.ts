@@ -81,6 +81,8 @@ export function createSimFiles(process: SimProcess, mount: (path: string) => Sim
       await call('fsync', path, () => disk.sync(path, file), synced);
     },
 
+    list: async (path) => (await unlessMissing(call('readdir', path, () => mount(path).list(path)))) ?? [],
+
     async makeDirectory(path, mode) {
       const disk = mount(path);
       const parts = path.split('/').filter((part) => part !== '');

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { BootClock } from '../../../src/host/ports/boot-clock.ts';
 import type { Files } from '../../../src/host/ports/files.ts';
 import type { Units } from '../../../src/host/ports/units.ts';
 import { type Address, type Family, familyOf, parseInterfaceAddress } from '../../../src/protocol/address.ts';
@@ -94,6 +95,17 @@ export class SimHost implements Machine, RsMachine {
   jumpWall(ms: number): void {
     this.#kernel.note('fault', `the wall clock of ${this.name} jumps by ${ms} ms`);
     this.#wallOffset += ms;
+  }
+
+  /** What a process of this machine sees of CLOCK_BOOTTIME. */
+  bootClock(process: SimProcess): BootClock {
+    return {
+      now: () =>
+        process.call(0.05, 'read /proc/uptime', () => ({
+          bootId: new TextDecoder().decode(this.#memoryDisk.read('/proc/sys/kernel/random/boot_id')).trim(),
+          seconds: this.monotonic() / 1000,
+        })),
+    };
   }
 
   // --- power

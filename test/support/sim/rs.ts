@@ -1,7 +1,6 @@
-import { commandFailed } from '../../../src/host/ports/exec.ts';
 import type { Files } from '../../../src/host/ports/files.ts';
 import type { Rs } from '../../../src/host/ports/rs.ts';
-import { parseNodeId, toNodeTable } from '../../../src/host/rs.ts';
+import { parseNodeId, rladminCommands } from '../../../src/host/rs.ts';
 import { type Address, familyOf } from '../../../src/protocol/address.ts';
 import {
   type ClusterConfig,
@@ -85,15 +84,12 @@ export class SimRs {
         const text = await files.readIfExists(nodeIdFile);
         return text === undefined ? undefined : parseNodeId(text, nodeIdFile);
       },
-      nodeTable: async () => {
-        const took = process.latency.between(rladminMs.low, rladminMs.high);
-        const argv = ['status', 'nodes'];
-        const result = await process.call(took, 'rladmin status nodes', () =>
+      ...rladminCommands((argv, timeoutMs) => {
+        const took = Math.min(process.latency.between(rladminMs.low, rladminMs.high), timeoutMs);
+        return process.call(took, `rladmin ${argv.join(' ')}`, () =>
           uid === undefined ? runRladmin(argv, undefined) : this.rladmin(uid, argv),
         );
-        if (result.exitCode === 0) return toNodeTable(result.stdout);
-        throw commandFailed('rladmin status nodes', result, 'Check that RS runs on this node.');
-      },
+      }),
     };
   }
 

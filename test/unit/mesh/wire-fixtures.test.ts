@@ -54,7 +54,8 @@ describe('over a link, a peer of another version', () => {
       peers: peers.map((each) => parseAddress(`127.0.96.${each}`)),
       log: recordLog(),
       // The table of methods as the agent asks it; what stands behind a method is of no interest here.
-      answer: (method, params) => callMethod({} as Handlers, 'member', method, params),
+      answer: (method, params) =>
+        callMethod({} as Handlers, { caller: 'member', host: 'n2' }, method, params),
     });
     onTestFinished(() => member.mesh.close('the test is over'));
     return member;

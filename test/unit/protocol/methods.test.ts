@@ -16,7 +16,17 @@ const table: Record<MethodName, readonly Caller[]> = {
   unpin: ['act'],
   wire: ['member'],
   neighbours: ['member'],
+  claim: ['member'],
+  held: ['member'],
+  lock: ['member', 'read', 'act'],
+  close_claim: ['member'],
+  register: ['member'],
+  register_external: ['member'],
+  still_current: ['member'],
+  node_table: ['member', 'read', 'act'],
 };
+const claim = { epoch: 1, host: 'n2', planId: 'a', members: [1, 2, 3] };
+const registration = { claim, nodeUid: 2, act: 'forward register 1', downSeconds: 120, rladminSeconds: 30 };
 const callers = ['candidate', 'member', 'read', 'act'] as const;
 const params: Partial<Record<MethodName, object>> = {
   reaches: { host: 'n2' },
@@ -24,6 +34,12 @@ const params: Partial<Record<MethodName, object>> = {
   unpin: { host: 'n2' },
   wire: { address: '192.0.2.9' },
   neighbours: { address: '192.0.2.9' },
+  claim,
+  held: claim,
+  close_claim: { host: 'n2', epoch: 1 },
+  register: { ...registration, address: '192.0.2.9' },
+  register_external: { ...registration, externalAddresses: ['192.0.2.9'] },
+  still_current: { planId: 'a', act: 'forward register 1' },
 };
 
 /** Handlers that say that they were reached. */
@@ -34,7 +50,7 @@ const names = Object.keys(methods) as MethodName[];
 test.for(names.flatMap((method) => callers.map((caller) => [method, caller] as const)))(
   '%s, asked by a %s',
   async ([method, caller]) => {
-    const answer = callMethod(reached, caller, method, params[method] ?? {});
+    const answer = callMethod(reached, { caller, host: 'n1' }, method, params[method] ?? {});
     if (table[method].includes(caller)) await expect(answer).resolves.toBe('reached');
     else await expect(answer).rejects.toMatchObject({ code: 'NOT_PERMITTED' });
   },
@@ -42,16 +58,20 @@ test.for(names.flatMap((method) => callers.map((caller) => [method, caller] as c
 
 test('a method that is not in the table is refused, whoever asks, also one that every object has', async () => {
   for (const name of ['restart', 'toString', '__proto__', '']) {
-    await expect(callMethod(reached, 'act', name, {})).rejects.toMatchObject({ code: 'METHOD_UNKNOWN' });
+    await expect(callMethod(reached, { caller: 'act', host: 'n1' }, name, {})).rejects.toMatchObject({
+      code: 'METHOD_UNKNOWN',
+    });
   }
 });
 
 test('parameters of the wrong kind are refused before the method sees them', async () => {
-  await expect(callMethod(reached, 'act', 'forget', { host: 'n 2' })).rejects.toMatchObject({
+  await expect(
+    callMethod(reached, { caller: 'act', host: 'n1' }, 'forget', { host: 'n 2' }),
+  ).rejects.toMatchObject({
     code: 'MESSAGE_INVALID',
     message: expect.stringContaining('forget at host'),
   });
-  await expect(callMethod(reached, 'member', 'reaches', [])).rejects.toMatchObject({
+  await expect(callMethod(reached, { caller: 'member', host: 'n1' }, 'reaches', [])).rejects.toMatchObject({
     code: 'MESSAGE_INVALID',
   });
 });

@@ -1,0 +1,268 @@
+import type { BootClock } from '../../host/ports/boot-clock.ts';
+import { type Clock, sleep } from '../../host/ports/clock.ts';
+import type { DeadMan } from '../../host/ports/dead-man.ts';
+import { asRlnetError, type RlnetError } from '../../protocol/errors.ts';
+import { wordBeforeDone, wordBeforeIntent } from '../../protocol/renumbering/dead-man.ts';
+import { type Action, type Facts, nextAction, type Probe } from '../../protocol/renumbering/next-action.ts';
+import type { Progress } from '../../protocol/renumbering/progress.ts';
+import type {
+  BootTime,
+  JournalRecord,
+  Reason,
+  RenumberingOutcome,
+} from '../../protocol/renumbering/records.ts';
+import type { BackStep, Direction, ForwardStep, Step } from '../../protocol/renumbering/steps.ts';
+import type { Log } from '../log.ts';
+import type { Journal } from './journal.ts';
+
+/** How long to wait before reality is looked at again, milliseconds. A look costs some execs. */
+const lookAgainMs = 500;
+
+/** One step on this host: how to see whether it is so, and how to make it so. Both may be called any number of times. */
+export interface StepExecutor {
+  /** Reads reality. What it throws means that it could not be found out. */
+  probe(progress: Progress): Promise<Probe>;
+  /** Makes it so; idempotent. What it throws was not, or not wholly, carried out. */
+  act(progress: Progress, attempt: number): Promise<void>;
+  /** What the act has to be known by later, written with the intent: an epoch, a boot id. */
+  detail?(progress: Progress, attempt: number): Promise<Record<string, string>>;
+}
+
+export interface Executors {
+  forward: Readonly<Record<ForwardStep, StepExecutor>>;
+  back: Readonly<Record<BackStep, StepExecutor>>;
+}
+
+export interface RenumberingDependencies {
+  clock: Clock;
+  bootClock: BootClock;
+  deadMan: DeadMan;
+  executors: Executors;
+  /** The outage guards, or all of them for the preflight: the refusals. What it throws means that they could not be asked. */
+  askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
+  /** A majority of the frozen set on whether the lock is still held. */
+  askHeld: (progress: Progress) => Promise<'held' | 'lost' | 'unknown'>;
+  log: Log;
+  /** Called after every record. */
+  changed: (progress: Progress, record: JournalRecord) => void;
+}
+
+/** One act among all of a renumbering: a late answer to an earlier one must not be taken for it. */
+export function actName(direction: Direction, step: Step, attempt: number): string {
+  return `${direction} ${step} ${attempt}`;
+}
+
+/**
+ * Drives the one renumbering of this host: looks at reality, lets `nextAction` decide, writes the intent, acts. The only
+ * writer of its journal.
+ */
+export class Renumbering {
+  readonly journal: Journal;
+  readonly #deps: RenumberingDependencies;
+  #abort: { by: string; reason: string; noted: PromiseWithResolvers<void> } | undefined;
+  #guards: Facts['guards'];
+  #held: Facts['held'];
+  #acted: Facts['acted'];
+  #inFlight: string | undefined;
+  /** The step that the facts above are about. */
+  #about: string | undefined;
+
+  constructor(deps: RenumberingDependencies, journal: Journal) {
+    this.#deps = deps;
+    this.journal = journal;
+  }
+
+  get progress(): Progress {
+    return this.journal.progress;
+  }
+
+  /** The act that is under way now, in this run of the agent; undefined between acts. */
+  get inFlight(): string | undefined {
+    return this.#inFlight;
+  }
+
+  /** Turns back as soon as what is under way has ended. Resolves when that is on disk. */
+  async abort(by: string, reason: string): Promise<void> {
+    this.#abort ??= { by, reason, noted: Promise.withResolvers<void>() };
+    await this.#abort.noted.promise;
+  }
+
+  /**
+   * Goes on until it is closed.
+   * @returns the outcome
+   * @throws RlnetError JOURNAL_NOT_WRITABLE: nothing more is done, and the dead man will bring the unit back; the signal's reason
+   */
+  async run(signal: AbortSignal): Promise<RenumberingOutcome> {
+    await this.#append({ type: 'resumed', ...(await this.#moment()) });
+    for (;;) {
+      signal.throwIfAborted();
+      await this.#noteTakeOver();
+      await this.#noteAbort();
+      const action = await this.#decide();
+      signal.throwIfAborted();
+      const { closed } = this.progress;
+      if (action.do === 'end' && closed !== undefined) {
+        this.#abort?.noted.resolve();
+        return closed.outcome;
+      }
+      await this.#carryOut(action, signal);
+    }
+  }
+
+  async #decide(): Promise<Action> {
+    const { progress } = this;
+    const about = `${progress.direction} ${progress.step ?? ''}`;
+    if (about !== this.#about) {
+      this.#about = about;
+      this.#guards = undefined;
+      this.#acted = undefined;
+    }
+    const probe = await this.#probe(progress);
+    return nextAction(progress, {
+      now: await this.#deps.bootClock.now(),
+      probe,
+      guards: this.#guards,
+      held: this.#held,
+      acted: this.#acted,
+    });
+  }
+
+  async #probe(progress: Progress): Promise<Probe> {
+    const { step, direction, closed } = progress;
+    if (step === undefined || closed !== undefined) return { is: 'not_done', evidence: '' };
+    try {
+      return await this.#executor(direction, step).probe(progress);
+    } catch (thrown) {
+      return { is: 'unknown', why: asRlnetError(thrown).message };
+    }
+  }
+
+  async #carryOut(action: Action, signal: AbortSignal): Promise<void> {
+    const { progress } = this;
+    const { direction } = progress;
+    const { log, deadMan } = this.#deps;
+    switch (action.do) {
+      case 'act':
+        await this.#act(progress, action.step, action.attempt);
+        return;
+      case 'ask_guards':
+        try {
+          this.#guards = await this.#deps.askGuards(progress, action.step);
+        } catch (thrown) {
+          log.warn({ err: thrown, step: action.step }, 'the guards could not be asked');
+          await this.#pause(signal);
+        }
+        return;
+      case 'ask_held': {
+        // The moment of the question counts: an answer says nothing about later.
+        const at = await this.#deps.bootClock.now();
+        const is = await this.#deps.askHeld(progress);
+        this.#held = { at, is };
+        if (is === 'unknown') await this.#pause(signal);
+        return;
+      }
+      case 'note_done': {
+        const word = wordBeforeDone(action.step);
+        if (word !== undefined) await deadMan.setWord(word);
+        const { step, evidence } = action;
+        await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence });
+        return;
+      }
+      case 'alarm': {
+        const { step, reason } = action;
+        log.error({ step, code: reason.code }, reason.message);
+        await this.#append({ type: 'alarm', ...(await this.#moment()), direction, step, reason });
+        return;
+      }
+      case 'turn':
+        log.warn({ code: action.reason.code }, `turns back: ${action.reason.message}`);
+        await this.#append({ type: 'turned', ...(await this.#moment()), reason: action.reason });
+        return;
+      case 'close': {
+        const { outcome, reason } = action;
+        await this.#append({
+          type: 'closed',
+          ...(await this.#moment()),
+          outcome,
+          ...(reason === undefined ? {} : { reason }),
+        });
+        return;
+      }
+      case 'wait':
+        await this.#pause(signal);
+        return;
+      case 'end':
+        return;
+    }
+  }
+
+  async #act(progress: Progress, step: Step, attempt: number): Promise<void> {
+    const executor = this.#executor(progress.direction, step);
+    const word = wordBeforeIntent(step);
+    if (word !== undefined) await this.#deps.deadMan.setWord(word);
+    const detail = await executor.detail?.(progress, attempt);
+    await this.#append({
+      type: 'intent',
+      ...(await this.#moment()),
+      direction: progress.direction,
+      step,
+      attempt,
+      ...(detail === undefined ? {} : { detail }),
+    });
+    this.#guards = undefined;
+    let error: RlnetError | undefined;
+    // The dead man may have come between: it acts on its own from then on, and never twice with us.
+    if (await this.#noteTakeOver()) return;
+    this.#inFlight = actName(progress.direction, step, attempt);
+    try {
+      await executor.act(this.progress, attempt);
+    } catch (thrown) {
+      error = asRlnetError(thrown);
+      this.#deps.log.warn({ err: thrown, step, attempt }, `${step} did not come about: ${error.message}`);
+    } finally {
+      this.#inFlight = undefined;
+    }
+    this.#acted = {
+      attempt,
+      error: error === undefined ? undefined : { reason: error.report(), retryable: error.retryable },
+    };
+  }
+
+  /** @returns whether the dead man has taken over */
+  async #noteTakeOver(): Promise<boolean> {
+    if (this.progress.closed !== undefined) return false;
+    const word = await this.#deps.deadMan.takenOver();
+    if (word === undefined) return false;
+    if (this.progress.takenOver === undefined) {
+      this.#deps.log.error({ word }, 'the dead man has acted');
+      await this.#append({ type: 'taken_over', ...(await this.#moment()), direction_word: word });
+    }
+    return true;
+  }
+
+  async #noteAbort(): Promise<void> {
+    const asked = this.#abort;
+    if (asked === undefined || this.progress.abort !== undefined || this.progress.closed !== undefined)
+      return;
+    await this.#append({ type: 'abort', ...(await this.#moment()), by: asked.by, reason: asked.reason });
+    asked.noted.resolve();
+  }
+
+  async #append(record: JournalRecord): Promise<void> {
+    await this.journal.append(record);
+    this.#deps.changed(this.progress, record);
+  }
+
+  async #moment(): Promise<{ wall: number; at: BootTime }> {
+    return { wall: this.#deps.clock.wall(), at: await this.#deps.bootClock.now() };
+  }
+
+  #executor(direction: Direction, step: Step): StepExecutor {
+    const { forward, back } = this.#deps.executors;
+    return direction === 'forward' ? forward[step as ForwardStep] : back[step as BackStep];
+  }
+
+  #pause(signal: AbortSignal): Promise<void> {
+    return sleep(this.#deps.clock, lookAgainMs, signal);
+  }
+}

@@ -1,0 +1,23 @@
+import type { DirectionWord } from '../../protocol/renumbering/dead-man.ts';
+import type { Plan } from '../../protocol/renumbering/plan.ts';
+
+/**
+ * The dead man: a script with a timer of its own that brings the node back into service when the agent cannot. It needs
+ * neither the agent nor Node.js. It reads one word (`setWord`), first leaves a mark that it has taken over, ends the agent,
+ * and then binds the address (or both) that the word says, enables the unit and starts it.
+ */
+export interface DeadMan {
+  /**
+   * Renders the script for this plan, checks it (`sh -n`), writes the word `old` and starts the timer, which is armed in full again at each
+   * boot. Durable when it resolves. Idempotent.
+   */
+  arm(plan: Plan): Promise<void>;
+  /** Whether script, word and timer are there and the timer runs. */
+  isArmed(plan: Plan): Promise<boolean>;
+  /** Durable when it resolves. Does nothing where no dead man is armed. */
+  setWord(word: DirectionWord): Promise<void>;
+  /** The word that it acted on; undefined while it has not. */
+  takenOver(): Promise<DirectionWord | undefined>;
+  /** Stops the timer and takes script, word and mark away. Idempotent. */
+  disarm(): Promise<void>;
+}

@@ -1,0 +1,213 @@
+import { type AfterBound, type BoundName, bounds } from './bounds.ts';
+import { type Progress, secondsSince } from './progress.ts';
+import type { BootTime, Reason, RenumberingOutcome } from './records.ts';
+import {
+  type BackStep,
+  backRules,
+  type Direction,
+  type ForwardStep,
+  forwardRules,
+  type Step,
+  type StepRule,
+} from './steps.ts';
+
+/** What reality shows of a step, read and never remembered. */
+export type Probe =
+  | { is: 'done'; evidence: string }
+  /** Not so, or not yet. */
+  | { is: 'not_done'; evidence: string }
+  /** It will not become so by waiting or by trying again. */
+  | { is: 'failed'; reason: Reason }
+  /** It could not be found out. */
+  | { is: 'unknown'; why: string };
+
+/** What this run of the agent knows beside the journal. */
+export interface Facts {
+  now: BootTime;
+  /** Of the current step, just read. */
+  probe: Probe;
+  /** The guards of the current step, if they were asked since its last act; the refusals, none for a pass. */
+  guards: readonly Reason[] | undefined;
+  /** The newest answer of a majority whether the lock is still held, with the moment of the question. */
+  held: { at: BootTime; is: 'held' | 'lost' | 'unknown' } | undefined;
+  /** What came of the current intent's act, if this run of the agent did it. */
+  acted: { attempt: number; error: { reason: Reason; retryable: boolean } | undefined } | undefined;
+}
+
+/** The one thing to do next. */
+export type Action =
+  /** Write the intent, then act. */
+  | { do: 'act'; step: Step; attempt: number }
+  /** Ask the outage guards. */
+  | { do: 'ask_guards'; step: Step }
+  /** Ask a majority whether the lock is still held. */
+  | { do: 'ask_held'; step: Step }
+  | { do: 'note_done'; step: Step; evidence: string }
+  | { do: 'alarm'; step: Step; reason: Reason }
+  | { do: 'turn'; reason: Reason }
+  | { do: 'close'; outcome: RenumberingOutcome; reason: Reason | undefined }
+  /** Look again soon. */
+  | { do: 'wait'; for: string }
+  /** It is over. */
+  | { do: 'end' };
+
+/** "Still held" is good for so long, in seconds of boot time: less than any takeover by a person needs. */
+export const heldGoodFor = 5;
+/** A step is tried so often, whatever the reason for trying again. */
+export const maxAttempts = 10;
+
+const forwardBounds: Readonly<Record<ForwardStep, BoundName>> = {
+  claim: 'claim',
+  preflight: 'rehearse',
+  rehearse: 'rehearse',
+  arm: 'unit',
+  demote: 'demote',
+  disable: 'unit',
+  restart: 'restart',
+  readdress: 'readdress',
+  register: 'down',
+  external: 'down',
+  enable: 'unit',
+  start: 'start',
+  rejoin: 'rejoin',
+  release: 'resync',
+};
+
+/** The wait of a step: seconds, and what follows. */
+export function boundOf(
+  { plan, direction, committed }: Progress,
+  step: Step,
+): { seconds: number; after: AfterBound } {
+  if (direction === 'back') return { seconds: plan.bounds.back, after: 'stop' };
+  const name = forwardBounds[step as ForwardStep];
+  // Registering may be asked of three registrars, one after the other, each with its own wait for DOWN.
+  const seconds = step === 'register' ? 3 * (plan.bounds.down + plan.bounds.rladmin) + 60 : plan.bounds[name];
+  return { seconds, after: committed ? 'alarm' : bounds[name].after };
+}
+
+function ruleOf(direction: Direction, step: Step): StepRule {
+  return direction === 'forward' ? forwardRules[step as ForwardStep] : backRules[step as BackStep];
+}
+
+/**
+ * The heart of a renumbering: what to do next, from what the journal says and what reality shows. Pure.
+ *
+ * It never acts on an unknown, never goes past a step that reality does not show done, and gives each wait its bound.
+ */
+export function nextAction(progress: Progress, facts: Facts): Action {
+  const { direction, step, committed } = progress;
+  if (progress.closed !== undefined) return { do: 'end' };
+  if (step === undefined) {
+    return {
+      do: 'close',
+      outcome: direction === 'forward' ? 'done' : 'rolled_back',
+      reason: progress.turned,
+    };
+  }
+  if (progress.takenOver === 'both') return stopAfterTakeOver(progress.takenOver);
+  if (progress.abort !== undefined && direction === 'forward' && !committed) {
+    return { do: 'turn', reason: abortReason(progress.abort) };
+  }
+  const { probe } = facts;
+  if (probe.is === 'done') return { do: 'note_done', step, evidence: probe.evidence };
+  if (probe.is === 'failed') return giveUp(progress, step, probe.reason);
+
+  const error = facts.acted?.attempt === progress.intent?.attempt ? facts.acted?.error : undefined;
+  if (error !== undefined && !error.retryable) return giveUp(progress, step, error.reason);
+  const bound = boundOf(progress, step);
+  if (secondsSince(progress.stepSince, facts.now) > bound.seconds) {
+    return giveUp(progress, step, overdue(step, bound.seconds, probe, error?.reason), bound.after);
+  }
+  if (probe.is === 'unknown') return { do: 'wait', for: probe.why };
+
+  // Not done: acted on in this run and without error means that it takes its time.
+  const acted = progress.intent !== undefined && facts.acted?.attempt === progress.intent.attempt;
+  if (acted && error === undefined) return { do: 'wait', for: probe.evidence };
+  const attempt = (progress.intent?.attempt ?? 0) + 1;
+  if (attempt > maxAttempts) return giveUp(progress, step, error?.reason ?? tooManyAttempts(step));
+  return leaveFor(progress, facts, step) ?? { do: 'act', step, attempt };
+}
+
+/** What has to be asked, or stands in the way, before the act; undefined when nothing does. */
+function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefined {
+  const rule = ruleOf(progress.direction, step);
+  if (rule.guards && progress.takenOver === undefined) {
+    if (facts.guards === undefined) return { do: 'ask_guards', step };
+    const [refusal] = facts.guards;
+    if (refusal !== undefined) return { do: 'turn', reason: refusal };
+  }
+  if (!rule.held) return undefined;
+  const { held } = facts;
+  if (held === undefined || held.is === 'unknown' || secondsSince(held.at, facts.now) > heldGoodFor) {
+    return { do: 'ask_held', step };
+  }
+  return held.is === 'held' ? undefined : withoutLock(progress, step);
+}
+
+/**
+ * Somebody freed the lock: from here on, service is restored and nothing else is changed. Where RS holds the old address
+ * the way leads back, where it holds the new one it goes on; where that is open the dead man has both addresses to offer.
+ */
+function withoutLock({ direction, intended }: Progress, step: Step): Action {
+  if (direction === 'forward' && step === 'external') {
+    return { do: 'note_done', step, evidence: 'left as it was: the lock was freed by somebody else' };
+  }
+  if (direction === 'forward' && !intended.has('register')) return { do: 'turn', reason: lockLost };
+  return { do: 'close', outcome: 'stopped', reason: lockLost };
+}
+
+/** What follows when a step does not come about. */
+function giveUp(progress: Progress, step: Step, reason: Reason, after: AfterBound = 'turn'): Action {
+  if (after === 'alarm' || progress.committed) {
+    return progress.alarmed.has(step) ? { do: 'wait', for: reason.message } : { do: 'alarm', step, reason };
+  }
+  if (progress.direction === 'back' || progress.takenOver !== undefined || after === 'stop') {
+    return { do: 'close', outcome: 'stopped', reason };
+  }
+  return { do: 'turn', reason };
+}
+
+function stopAfterTakeOver(word: string): Action {
+  return {
+    do: 'close',
+    outcome: 'stopped',
+    reason: {
+      code: 'DEAD_MAN_ACTED',
+      message: `The dead man brought the unit up again (direction ${word}), with both addresses bound.`,
+      remedy: 'Look in rladmin status nodes which address RS holds, and run rlnet rescue for the commands.',
+    },
+  };
+}
+
+const lockLost: Reason = {
+  code: 'LOCK_LOST',
+  message: 'The lock of this renumbering was freed by somebody else while it was under way.',
+  remedy: 'See rlnet lock show for who freed it and why; the node is being brought back into service.',
+};
+
+function abortReason({ by, reason }: { by: string; reason: string }): Reason {
+  return {
+    code: 'ABORTED',
+    message: `${by} asked to abort: ${reason}.`,
+    remedy: 'Plan anew when you are ready.',
+  };
+}
+
+function overdue(step: Step, seconds: number, probe: Probe, error: Reason | undefined): Reason {
+  const seen = probe.is === 'unknown' ? probe.why : probe.is === 'not_done' ? probe.evidence : '';
+  const last = error === undefined ? '' : ` The last attempt said: ${error.message}`;
+  return {
+    code: 'STEP_TIMEOUT',
+    message: `${step} was not through after ${seconds} s: ${seen}.${last}`,
+    remedy:
+      error?.remedy ?? 'rlnet renumber show has all that was seen; docs/address-change.md explains the step.',
+  };
+}
+
+function tooManyAttempts(step: Step): Reason {
+  return {
+    code: 'STEP_TIMEOUT',
+    message: `${step} was begun ${maxAttempts} times and was never seen done.`,
+    remedy: 'Look in the journal of the host why the agent was started again so often.',
+  };
+}
