@@ -3,10 +3,10 @@ import type { UnitState } from '../../protocol/unit.ts';
 /** systemd's units, read with `systemctl show` and never from scraped text. */
 export interface Units {
   /**
-   * Which unit runs RS on this host: the configured name where one is given, known to systemd or not (its state tells);
-   * otherwise the first of `rlec_supervisor` and `rlec_supervisord` that systemd knows.
-   * @returns undefined where none is configured and systemd knows neither.
-   * @throws what `state` throws
+   * Which unit runs RS on this host: the configured one where a name is given, known to systemd or not (its state tells);
+   * otherwise the one of `rlec_supervisor` and `rlec_supervisord` that systemd knows.
+   * @returns its own name, also where it was found by an alias; undefined where none is configured and systemd knows neither
+   * @throws RlnetError UNIT_AMBIGUOUS where systemd knows both and they differ; what `state` throws
    */
   discover(configured: string | undefined): Promise<string | undefined>;
   /**

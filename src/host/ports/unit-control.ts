@@ -1,0 +1,43 @@
+import type { UnitRecord } from '../../protocol/unit.ts';
+
+export interface JobOptions {
+  /** How long the unit may take, milliseconds. */
+  boundMs: number;
+  /** Ends the watching, not the job. */
+  signal: AbortSignal;
+}
+
+/**
+ * Changes a systemd unit. Everything is read back and may be done twice. Units go by their own name (`Id`): an alias is
+ * gone once the unit is disabled. Nothing here asks `judgeUnit`: that is for the caller, before the first change.
+ *
+ * Every method throws what Exec throws (no systemctl, or one that hangs), COMMAND_FAILED with what systemctl said, and
+ * OUTPUT_UNREADABLE.
+ */
+export interface UnitControl {
+  /** The unit as it is now. One that systemd does not know has `loadState: 'not-found'`. Costs a few milliseconds. */
+  record(unit: string): Promise<UnitRecord>;
+  /**
+   * Takes away the links that start the unit with the host, durable when it resolves. Does not stop it.
+   * @param unit as `record` gave it before
+   * @throws RlnetError UNIT_STILL_ENABLED, UNIT_PULLED_IN (another unit starts it; it *is* disabled then)
+   */
+  disable(unit: UnitRecord): Promise<void>;
+  /**
+   * Brings back the links of the record, to the letter, durable when it resolves. Does not start it.
+   * @param unit as `record` gave it before `disable`
+   * @throws RlnetError UNIT_NOT_RESTORED
+   */
+  enable(unit: UnitRecord): Promise<void>;
+  /**
+   * Starts the unit, and waits until it has been active for a second. Whatever it throws, the job goes on: nothing is taken back.
+   * @throws RlnetError UNIT_FAILED, UNIT_START_LIMIT, UNIT_CONDITION_UNMET, UNIT_JOB_CANCELLED, UNIT_UNCHANGED (systemctl said yes,
+   *   and nothing happened), UNIT_TIMEOUT (not there within the bound); the signal's reason.
+   */
+  start(unit: string, options: JobOptions): Promise<void>;
+  /**
+   * Stops the unit, and waits until it is inactive or failed.
+   * @throws RlnetError UNIT_JOB_CANCELLED, UNIT_UNCHANGED, UNIT_TIMEOUT as `start`; the signal's reason.
+   */
+  stop(unit: string, options: JobOptions): Promise<void>;
+}
