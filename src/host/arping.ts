@@ -4,8 +4,6 @@ import { commandFailed, type Exec } from './ports/exec.ts';
 
 /** What one run of iputils' arping said. */
 export interface ArpAnswers {
-  /** The sender address of its questions; 0.0.0.0 is a probe (RFC 5227). */
-  source: string;
   /** Questions that the kernel took. Where a firewall drops them (netdev egress) or the link cannot send, there are none. */
   sent: number;
   /** Link-layer addresses of those who said that the address is theirs, in lower case, each once. */
@@ -47,15 +45,14 @@ export async function runArping(
  * @returns undefined for anything else, such as an error, another program of that name, or a report of another address
  */
 export function parseArping(text: string, address: Address): ArpAnswers | undefined {
-  const header = /^ARPING (\S+) from (\S+) /m.exec(text);
+  const asked = /^ARPING (\S+) from \S+ /m.exec(text)?.[1];
   const sent = /^Sent (\d+) probes? \(/m.exec(text)?.[1];
-  const source = header?.[2];
-  if (sent === undefined || source === undefined || header?.[1] !== address) return undefined;
+  if (sent === undefined || asked !== address) return undefined;
   const owners = new Set<string>();
   for (const [, from = '', mac = ''] of text.matchAll(
     /^(?:Unicast|Broadcast) re(?:ply|quest) from (\S+) \[((?:[0-9A-Fa-f]{2}:)+[0-9A-Fa-f]{2})\]/gm,
   )) {
     if (tryParseAddress(from) === address) owners.add(mac.toLowerCase());
   }
-  return { source, sent: Number(sent), owners: [...owners] };
+  return { sent: Number(sent), owners: [...owners] };
 }

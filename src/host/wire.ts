@@ -103,13 +103,20 @@ async function askByArp(
   own: readonly NetworkInterface[],
   signal?: AbortSignal,
 ): Promise<WireAnswer> {
-  const all = ['-b', '-c', '8', '-w', '1', '-s', source ?? '0.0.0.0', '-I', link];
   const hasForeign = (owners: ReadonlySet<string>): boolean => foreignOwners([...owners], own).length > 0;
-  if (source !== undefined) return await arpRound(host, all, address, hasForeign, signal);
-
+  if (source !== undefined) {
+    return await arpRound(
+      host,
+      ['-f', '-c', '1', '-w', '1', '-s', source, '-I', link],
+      address,
+      hasForeign,
+      signal,
+    );
+  }
   const probe = ['-D', '-c', '1', '-w', '1', '-I', link];
   const first = await arpRound(host, probe, address, (owners) => owners.size > 0, signal);
   if (first.outcome !== 'answered' || hasForeign(new Set(first.owners))) return first;
+  const all = ['-b', '-c', '8', '-w', '1', '-s', '0.0.0.0', '-I', link];
   const second = await arpRound(host, all, address, hasForeign, signal);
   return second.outcome === 'answered' ? answered(new Set([...first.owners, ...second.owners])) : first;
 }

@@ -285,6 +285,17 @@ describe.skipIf(!isRoot)('the wire of a segment (needs root)', () => {
     });
   });
 
+  it('takes its own card for its own also where it answers for an address of another one, which is down', async () => {
+    await using segment = await openSegment();
+    const asker = await segment.host(3);
+    const wanted = await give(asker, 'ipv4', 5, 'eth2');
+    await asker.ip('link set eth2 down');
+    await expect(wireOf(asker).ask({ interface: 'eth0', address: wanted })).resolves.toEqual({
+      outcome: 'answered',
+      owners: [await asker.mac('eth1')],
+    });
+  });
+
   it('is unknown for IPv6 where the interface has no link-local address, and where a person has fixed the neighbour', async () => {
     await using segment = await openSegment();
     const [asker] = [await segment.host(), await segment.host()];

@@ -24,7 +24,7 @@ export interface Wire {
 
   /**
    * Tells the segment that this host has an address that is bound on the interface. IPv4: gratuitous ARP, requests and
-   * replies, to everybody, 1 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
+   * replies, to everybody, 2 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
    * adds the address, so each of `neighbours` is solicited *from* the address, which makes it learn our card (RFC 4861, 7.2.3), 1 s
    * for eight of them. Proof is in the neighbours' tables and nowhere else.
    */

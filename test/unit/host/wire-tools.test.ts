@@ -45,7 +45,6 @@ describe('the report of arping', () => {
           ].join('\n');
           const own = lines.filter(({ from }) => from === undefined || from === address);
           expect(parseArping(text, address)).toEqual({
-            source,
             sent,
             owners: [...new Set(own.map((each) => each.mac))],
           });
