@@ -185,6 +185,8 @@ export class Agent {
         isCurrent: () => false,
       }),
       mesh: this.#mesh,
+      hostsFile: deps.hostsFile,
+      log: deps.log,
       meshPort: deps.settings.mesh.port,
       pathMtus: deps.pathMtus,
       wire: deps.wire,

@@ -1,15 +1,26 @@
+import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { PathMtus } from '../host/ports/path-mtu.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import type { Caller, MethodName, Result } from '../protocol/methods.ts';
 import { pageOf } from '../protocol/paging.ts';
-import type { ClusterView, HostState, InterfacesPage, Links, MeshView } from '../protocol/state.ts';
+import type {
+  CheckReport,
+  ClusterView,
+  FixReport,
+  HostState,
+  InterfacesPage,
+  Links,
+  MeshView,
+} from '../protocol/state.ts';
 import { maxNeighbours, type WireReport } from '../protocol/wire.ts';
 import { decodeResult, type Handlers } from './call.ts';
 import { linksOf } from './cluster-view.ts';
 import type { Facts } from './findings/check.ts';
 import { runChecks } from './findings/findings.ts';
+import { localhostIpv6 } from './findings/localhost-ipv6.ts';
+import type { Log } from './log.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
 import type { createPeerHandlers } from './renumbering/peer-handlers.ts';
@@ -20,6 +31,8 @@ const forwardTimeoutMs = 10_000;
 export interface HandlerDependencies {
   renumbering: ReturnType<typeof createPeerHandlers>;
   mesh: Mesh;
+  hostsFile: HostsFile;
+  log: Log;
   meshPort: number;
   pathMtus: PathMtus;
   wire: Pick<Wire, 'neighbours'>;
@@ -60,6 +73,11 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
   const ownLinks = async (): Promise<Links> =>
     linksOf(deps.state().host, mesh.peers(), await deps.pathMtus.read(deps.meshPort), mesh.refusals());
 
+  const checkReport = (): CheckReport => {
+    const { host, nodeUid } = deps.state();
+    return { host, ...(nodeUid === undefined ? {} : { nodeUid }), results: runChecks(deps.facts()) };
+  };
+
   return {
     ...deps.renumbering,
     about: async () => {
@@ -76,9 +94,36 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     check: ({ node }, { caller }) =>
       at(node, caller, 'check', {}, async () => {
         await deps.refresh();
-        const { host, nodeUid } = deps.state();
-        return { host, ...(nodeUid === undefined ? {} : { nodeUid }), results: runChecks(deps.facts()) };
+        return checkReport();
       }),
+    fix: async ({ node }) => {
+      const { host, mode } = deps.state();
+      const asked = resolveNode(deps.view(), node);
+      if (asked !== host) {
+        throw new RlnetError(
+          'LOCAL_ONLY',
+          `What is wrong on ${asked} is mended there, and this is ${host}.`,
+          `Run it on ${asked}.`,
+        );
+      }
+      if (mode === 'observe') {
+        throw new RlnetError(
+          'MODE_OBSERVE',
+          `The agent of ${host} looks and reports, and changes nothing (mode: observe).`,
+          'Mend it by hand, or set mode: manage in /etc/rlnet/agent.yaml and restart the agent.',
+        );
+      }
+      await deps.refresh();
+      const wrong = runChecks(deps.facts()).filter(({ outcome }) => outcome === 'fail');
+      const fixed: FixReport['fixed'] = {};
+      if (wrong.some(({ code }) => code === localhostIpv6.code)) {
+        const mend = await deps.hostsFile.mend();
+        deps.log.warn({ ...mend.change }, 'the hosts file was mended, as asked');
+        fixed.HOSTS_LOCALHOST_IPV6_MISSING = mend;
+        await deps.refresh();
+      }
+      return { fixed, ...checkReport() };
+    },
     reaches: async ({ host }) => {
       const echoAgeMs = mesh.echoAgeMs(host);
       return echoAgeMs === undefined ? {} : { echoAgeMs };

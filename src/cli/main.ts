@@ -107,12 +107,18 @@ program
   .command('check')
   .description('check a host afresh; the exit status says what was found')
   .argument('[node]', 'node uid or host name; this host unless given')
+  .option('--fix', 'mend what the agent can mend; on this host alone')
   .addOption(asJson())
   .addOption(runtime())
-  .action(async (node: string | undefined, options: { json?: boolean; runtimeDirectory: string }) => {
-    const { check } = await import('./commands/check.ts');
-    await run(check(context, node, options));
-  });
+  .action(
+    async (
+      node: string | undefined,
+      options: { json?: boolean; fix?: boolean; runtimeDirectory: string },
+    ) => {
+      const { check } = await import('./commands/check.ts');
+      await run(check(context, node, options));
+    },
+  );
 
 const mesh = program
   .command('mesh')

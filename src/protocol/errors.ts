@@ -93,6 +93,10 @@ const codes = {
   REBOOT_INHIBITED: { exit: 7, retryable: true },
   REBOOT_REFUSED: { exit: 7, retryable: true },
   REBOOT_DID_NOT_HAPPEN: { exit: 7, retryable: false },
+  FILE_CHANGED: { exit: 7, retryable: true },
+  FILE_NOT_EDITABLE: { exit: 7, retryable: false },
+  LOCAL_ONLY: { exit: 4, retryable: false },
+  MODE_OBSERVE: { exit: 4, retryable: false },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 

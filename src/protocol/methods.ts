@@ -7,6 +7,7 @@ import {
   aboutSchema,
   checkReportSchema,
   clusterViewSchema,
+  fixReportSchema,
   interfacesPageSchema,
   linksSchema,
   meshViewSchema,
@@ -61,6 +62,8 @@ export const methods = {
   },
   /** Reads everything afresh, runs every check, and says all results, those that passed too. */
   check: { callers: ['member', 'read'], params: node, result: checkReportSchema },
+  /** Mends on the answering host what a check found and the agent can mend, and checks again. */
+  fix: { callers: ['act'], params: node, result: fixReportSchema },
   /** Milliseconds since the newest echo of a host; absent where there is none. */
   reaches: { callers: ['member'], params: host, result: v.object({ echoAgeMs: v.optional(v.number()) }) },
   /** The answering host's side of its links. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { checkResultSchema, findingSchema } from './finding.ts';
-import { hostsJudgementSchema } from './hosts-file.ts';
+import { hostsJudgementSchema, hostsMendSchema } from './hosts-file.ts';
 import { networkInterfaceSchema } from './interfaces.ts';
 import { inventorySchema } from './inventory.ts';
 import { reachabilitySchema } from './reachability.ts';
@@ -115,6 +115,14 @@ export const checkReportSchema = v.object({
   results: v.array(checkResultSchema),
 });
 export type CheckReport = v.InferOutput<typeof checkReportSchema>;
+
+/** What was done about what a check found, and the check after that. */
+export const fixReportSchema = v.object({
+  /** Codes of findings that were mended, with how. A finding that is not here cannot be mended by the agent, or was not there. */
+  fixed: v.object({ HOSTS_LOCALHOST_IPV6_MISSING: v.optional(hostsMendSchema) }),
+  ...checkReportSchema.entries,
+});
+export type FixReport = v.InferOutput<typeof fixReportSchema>;
 
 /** What an agent tells a host that is no node yet, and may be about to become one. */
 export const aboutSchema = v.object({

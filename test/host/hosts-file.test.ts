@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeHosts } from '../../src/host/hosts-file.ts';
+import { judgeHosts } from '../../src/host/hosts-syntax.ts';
 import { hostsCases } from '../support/hosts-cases.ts';
 import { isRoot } from '../support/netns.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';

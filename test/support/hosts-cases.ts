@@ -1,3 +1,5 @@
+import fc from 'fast-check';
+
 /** Texts of /etc/hosts, and whether they map ::1 to localhost. The host tier asks glibc itself the same questions. */
 export const hostsCases: { what: string; text: string; verdict: 'present' | 'missing' }[] = [
   { what: 'an empty file', text: '', verdict: 'missing' },
@@ -53,3 +55,43 @@ export const hostsCases: { what: string; text: string; verdict: 'present' | 'mis
     verdict: 'present',
   },
 ];
+
+/** Pieces of hosts files, the good, the bad and the odd, as Latin-1: one character a byte. */
+const pieces = [
+  ...['::1', '0::1', '0:0:0:0:0:0:0:1', '127.0.0.1', 'fe80::1', '192.0.2.7', 'x'],
+  ...['localhost', 'LOCALHOST', 'localhost.', 'ip6-localhost', 'node1', 'n\u00c3\u00b6rd', '\u00ff\u00fe'],
+  ...[' ', ' ', '  ', '\t', '\t\t', '\v', '\f', '\r'],
+  ...['\n', '\n', '\n', '\r\n', '\n\n', '\n ', '#', '# note', '\0', '\u00ef\u00bb\u00bf', '\u00a0'],
+];
+const anyPieces = fc.array(fc.constantFrom(...pieces), { maxLength: 14 }).map((chosen) => chosen.join(''));
+const usualLine = fc.constantFrom(
+  '127.0.0.1 localhost\n',
+  '127.0.0.1\tlocalhost localhost.localdomain\n',
+  '::1 ip6-localhost ip6-loopback\n',
+  '::1\tip6-localhost\tip6-loopback # IPv6\r\n',
+  '# The following lines are desirable for IPv6 capable hosts\n',
+  'ff02::1 ip6-allnodes\n',
+  '192.0.2.7 node1.example node1\n',
+  '\n',
+);
+/** Texts of hosts files: usual lines with odd pieces between, as Latin-1. Chance alone would hardly ever make a line. */
+export const anyHostsText: fc.Arbitrary<string> = fc
+  .array(fc.oneof({ weight: 3, arbitrary: usualLine }, { weight: 1, arbitrary: anyPieces }), { maxLength: 8 })
+  .map((parts) => parts.join(''));
+
+/**
+ * What was put into a text, without blanks and newlines, where one insertion is all that was done to it: then no other line is another one.
+ * @returns undefined where more was done
+ */
+export function insertionIn(before: string, after: string): string | undefined {
+  const added = after.length - before.length;
+  const longest = after.length - added;
+  for (let at = 0; at <= longest; at += 1) {
+    if (after.slice(0, at) + after.slice(at + added) === before) {
+      // The same insertion can be read a few characters further on, where they repeat; the first whole one counts.
+      const inserted = after.slice(at, at + added).replaceAll(/\s/g, '');
+      if (['::1localhost', 'localhost'].includes(inserted)) return inserted;
+    }
+  }
+  return undefined;
+}

@@ -6,7 +6,7 @@ export const localhostIpv6: Check = {
   code: 'HOSTS_LOCALHOST_IPV6_MISSING',
   title: '/etc/hosts has no "::1 localhost"',
   severity: 'error',
-  remedy: 'Add the line "::1 localhost" to /etc/hosts on this host.',
+  remedy: 'Run rlnet check --fix on this host, or add the line "::1 localhost" to its /etc/hosts.',
   judge({ observations: { hostsFile } }) {
     const judgement = known(hostsFile);
     if (judgement === undefined) return { outcome: 'unknown', evidence: whyUnknown(hostsFile) };

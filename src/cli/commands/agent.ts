@@ -4,6 +4,7 @@ import { createLog, standardOutput } from '../../agent/log.ts';
 import { createTransport } from '../../agent/mesh/transport.ts';
 import { createSchedule } from '../../agent/schedule.ts';
 import { createBootClock } from '../../host/boot-clock.ts';
+import { createFileEditor } from '../../host/file-editor.ts';
 import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
@@ -36,7 +37,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     random,
     files,
     interfaces,
-    hostsFile: createHostsFile(files),
+    hostsFile: createHostsFile(files, createFileEditor(exec, clock, `${settings.directories.state}/backups`)),
     units: createUnits(exec),
     rs: createRs(exec, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
     // By its name in package.json, as its path in a release is another one.

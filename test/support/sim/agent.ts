@@ -2,6 +2,8 @@ import { Agent } from '../../../src/agent/agent.ts';
 import type { Log } from '../../../src/agent/log.ts';
 import { decodeSettings, type Settings } from '../../../src/agent/settings.ts';
 import { createHostsFile } from '../../../src/host/hosts-file.ts';
+import type { FileEditor } from '../../../src/host/ports/file-editor.ts';
+import type { Files } from '../../../src/host/ports/files.ts';
 import { type Address, parseInterfaceAddress } from '../../../src/protocol/address.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
 import type { HostIdentity } from '../../../src/protocol/identity.ts';
@@ -68,7 +70,7 @@ export class SimAgent implements Service {
       random,
       files,
       interfaces: host.interfaces.port(process),
-      hostsFile: createHostsFile(files),
+      hostsFile: createHostsFile(files, simFileEditor(files)),
       units: host.units(process),
       rs: rs.port(process, host.plan.nodeUid, files),
       wire: {
@@ -114,6 +116,18 @@ export class SimAgent implements Service {
     };
     return log;
   }
+}
+
+/** On the simulated disk: it has neither links nor attributes, so that an atomic write is all. */
+function simFileEditor(files: Files): FileEditor {
+  return {
+    async replace(path, _expected, content) {
+      const backup = `${path}.before`;
+      await files.writeAtomic(backup, await files.read(path), 0o600);
+      await files.writeAtomic(path, new TextDecoder().decode(content), 0o644);
+      return { file: path, backup, how: 'renamed' };
+    },
+  };
 }
 
 /** What an agent is configured with when nobody says otherwise: all defaults, and the seeds. */

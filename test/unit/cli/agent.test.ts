@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
@@ -256,6 +256,10 @@ describe.skipIf(!isRoot)('two agents', () => {
     const [{ runtime }] = homes;
     const at = ['--runtime-directory', runtime];
 
+    const elsewhere = await rlnet(['check', '2', '--fix', '--json', ...at]);
+    expect(elsewhere).toMatchObject({ exitCode: 4, stdout: '' });
+    expect(reportOf(elsewhere)).toMatchObject({ code: 'LOCAL_ONLY', remedy: 'Run it on n2.' });
+
     await sameInBoth(['status', ...at], (text, data) => {
       expect(data).toMatchObject({ cluster: 'demo', seenFrom: 'n1', internalFamily: 'ipv6' });
       expect(text).toMatch(/^4 .*fourth\.lan.*DOWN, last seen 12 days ago.*no agent seen/m);
@@ -321,6 +325,65 @@ describe.skipIf(!isRoot)('two agents', () => {
       },
       { timeout: 10_000, interval: 100 },
     );
+  });
+});
+
+// Root for a mount namespace, in which /etc/hosts is a file of the test's.
+describe.skipIf(!isRoot)('rlnet check --fix', () => {
+  async function hostWith(
+    hosts: string,
+    configuration = '',
+  ): Promise<{ home: AgentHome; hostsPath: string }> {
+    const home = await host('n1', configuration);
+    const hostsPath = `${home.directory}/hosts`;
+    await writeFile(hostsPath, hosts);
+    const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
+    await startAgent(home, (argv) => ['unshare', '--mount', 'sh', '-c', script, hostsPath, ...argv]);
+    return { home, hostsPath };
+  }
+  const fix = ({ runtime }: AgentHome, ...args: string[]) =>
+    rlnet(['check', '--fix', ...args, '--runtime-directory', runtime]);
+
+  test('mends the hosts file, shows what it changed, and has nothing to mend after that', async () => {
+    const { home, hostsPath } = await hostWith('127.0.0.1 localhost\n::1 ip6-localhost # v6\n');
+    const { stdout } = await fix(home);
+    expect(stdout).toMatch(
+      /^HOSTS_LOCALHOST_IPV6_MISSING: mended in \/etc\/hosts, line 2 \(in place\)\n {2}- ::1 ip6-localhost # v6\n {2}\+ ::1 ip6-localhost localhost # v6\n {2}as it was before: (\S+)\n\nchecks of n1/,
+    );
+    expect(stdout).toMatch(/^pass +HOSTS_LOCALHOST_IPV6_MISSING +line 2: ::1 ip6-localhost localhost$/m);
+    expect(await readFile(hostsPath, 'utf8')).toBe('127.0.0.1 localhost\n::1 ip6-localhost localhost # v6\n');
+    const [, backup = ''] = /as it was before: (\S+)/.exec(stdout) ?? [];
+    expect(await readFile(backup, 'utf8')).toBe('127.0.0.1 localhost\n::1 ip6-localhost # v6\n');
+    expect((await fix(home)).stdout).toMatch(/^nothing to mend\n\nchecks of n1/);
+  });
+
+  test('says the same as JSON', async () => {
+    const { home } = await hostWith('127.0.0.1 localhost\n');
+    const { stdout } = await fix(home, 'n1', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      host: 'n1',
+      fixed: {
+        HOSTS_LOCALHOST_IPV6_MISSING: {
+          change: { file: '/etc/hosts', how: 'in_place', line: 2, after: '::1 localhost' },
+        },
+      },
+      results: expect.arrayContaining([
+        expect.objectContaining({ code: 'HOSTS_LOCALHOST_IPV6_MISSING', outcome: 'pass' }),
+      ]),
+    });
+  });
+
+  test('changes nothing where the agent only observes', async () => {
+    const { home, hostsPath } = await hostWith('127.0.0.1 localhost\n', 'mode: observe\n');
+    const refused = await fix(home, '--json');
+    expect(refused).toMatchObject({ exitCode: 4, stdout: '' });
+    expect(reportOf(refused).code).toBe('MODE_OBSERVE');
+    expect(await readFile(hostsPath, 'utf8')).toBe('127.0.0.1 localhost\n');
+  });
+
+  test('mends nothing on a host that is not this one', async () => {
+    const { home } = await hostWith('127.0.0.1 localhost\n');
+    expect(reportOf(await fix(home, 'n7', '--json')).code).toBe('PEER_UNKNOWN');
   });
 });
 

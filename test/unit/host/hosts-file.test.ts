@@ -1,8 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { createClock } from '../../../src/host/clock.ts';
+import { createExec } from '../../../src/host/exec.ts';
+import { createFileEditor } from '../../../src/host/file-editor.ts';
 import { createFiles } from '../../../src/host/files.ts';
-import { createHostsFile, judgeHosts } from '../../../src/host/hosts-file.ts';
+import { createHostsFile } from '../../../src/host/hosts-file.ts';
+import { judgeHosts } from '../../../src/host/hosts-syntax.ts';
+import type { HostsFile } from '../../../src/host/ports/hosts-file.ts';
 import { hostsCases } from '../../support/hosts-cases.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -48,7 +54,7 @@ describe('judgeHosts', () => {
 describe('the hosts file', () => {
   it('that does not exist is missing the line, and says why', async () => {
     const path = `${await temporaryDirectory()}/hosts`;
-    expect(await createHostsFile(createFiles(), path).judge()).toEqual({
+    expect(await hostsFileIn(path).judge()).toEqual({
       localhostIpv6: 'missing',
       evidence: `${path} does not exist`,
     });
@@ -57,7 +63,7 @@ describe('the hosts file', () => {
   it('that cannot be read is unknown, and says why', async () => {
     const path = `${await temporaryDirectory()}/hosts`;
     await mkdir(path);
-    expect(await createHostsFile(createFiles(), path).judge()).toEqual({
+    expect(await hostsFileIn(path).judge()).toEqual({
       localhostIpv6: 'unknown',
       evidence: `${path} cannot be read (EISDIR)`,
     });
@@ -66,7 +72,7 @@ describe('the hosts file', () => {
   it('is judged anew after each hint', async () => {
     const path = `${await temporaryDirectory()}/hosts`;
     await writeFile(path, '::1 localhost\n');
-    const hostsFile = createHostsFile(createFiles(), path);
+    const hostsFile = hostsFileIn(path);
     expect((await hostsFile.judge()).localhostIpv6).toBe('present');
     const onHint = vi.fn();
     const watching = hostsFile.watch(onHint);
@@ -75,7 +81,76 @@ describe('the hosts file', () => {
     expect((await hostsFile.judge()).localhostIpv6).toBe('missing');
     watching.close();
   });
+
+  it('is mended once: the line, the back-up and what is said of it are there, and twice is once', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    await writeFile(path, '127.0.0.1 localhost\n::1\tip6-localhost # IPv6\n', { mode: 0o640 });
+    const hostsFile = hostsFileIn(path);
+    const { change, note } = await hostsFile.mend();
+    expect(note).toBeUndefined();
+    expect(change).toEqual({
+      file: path,
+      how: 'renamed',
+      line: 2,
+      before: '::1\tip6-localhost # IPv6',
+      after: '::1\tip6-localhost\tlocalhost # IPv6',
+      backup: expect.stringMatching(/-hosts\.\d{8}T\d{6}Z$/),
+    });
+    expect(await readFile(path, 'utf8')).toBe('127.0.0.1 localhost\n::1\tip6-localhost\tlocalhost # IPv6\n');
+    expect(await readFile(change?.backup ?? '', 'utf8')).toBe(
+      '127.0.0.1 localhost\n::1\tip6-localhost # IPv6\n',
+    );
+    const { ino } = await stat(path);
+    expect(await hostsFile.mend()).toEqual({});
+    expect((await stat(path)).ino).toBe(ino);
+  });
+
+  it('is mended once when it is asked for twice at a time', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    await writeFile(path, '127.0.0.1 localhost\n');
+    const hostsFile = hostsFileIn(path);
+    const [first, second] = await Promise.all([hostsFile.mend(), hostsFile.mend()]);
+    expect(first.change).toMatchObject({ line: 2, after: '::1 localhost' });
+    expect(second.change).toBeUndefined();
+  });
+
+  it('is made where there is none', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    expect(await hostsFileIn(path).mend()).toEqual({
+      change: { file: path, how: 'created', line: 1, after: '::1 localhost' },
+    });
+    expect(await readFile(path, 'utf8')).toBe('::1 localhost\n');
+    expect((await stat(path)).mode & 0o777).toBe(0o644);
+  });
+
+  it('is not mended where it is a directory, or a link that leads nowhere', async () => {
+    const path = `${await temporaryDirectory()}/hosts`;
+    await mkdir(path);
+    await expect(hostsFileIn(path).mend()).rejects.toMatchObject({ code: 'FILE_NOT_EDITABLE' });
+    const link = `${await temporaryDirectory()}/hosts`;
+    await symlink('nowhere', link);
+    await expect(hostsFileIn(link).mend()).rejects.toMatchObject({ code: 'FILE_NOT_EDITABLE' });
+  });
+
+  it('comes with a note where cloud-init will write it anew', async () => {
+    const directory = await temporaryDirectory();
+    await mkdir(`${directory}/cloud/cloud.cfg.d`, { recursive: true });
+    await writeFile(`${directory}/cloud/cloud.cfg`, 'manage_etc_hosts: false\n');
+    await writeFile(`${directory}/cloud/cloud.cfg.d/90_hosts.cfg`, 'manage_etc_hosts: true\n');
+    await writeFile(`${directory}/hosts`, '127.0.0.1 localhost\n');
+    const hostsFile = hostsFileIn(`${directory}/hosts`, `${directory}/cloud`);
+    const { change, note } = await hostsFile.mend();
+    expect(change).toBeDefined();
+    expect(note?.evidence).toContain(`manage_etc_hosts: true in ${directory}/cloud/cloud.cfg.d/90_hosts.cfg`);
+    expect((await hostsFile.mend()).note).toEqual(note);
+  });
 });
+
+/** The real one, with its back-ups beside it. */
+function hostsFileIn(path: string, cloud = `${dirname(path)}/none`): HostsFile {
+  const editor = createFileEditor(createExec(), createClock(), `${dirname(path)}/backups`);
+  return createHostsFile(createFiles(), editor, path, cloud);
+}
 
 const blank = fc.stringMatching(/^[ \t]{1,3}$/);
 const otherName = fc.constantFrom(

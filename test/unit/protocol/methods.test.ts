@@ -24,6 +24,7 @@ const table: Record<MethodName, readonly Caller[]> = {
   register_external: ['member'],
   still_current: ['member'],
   node_table: ['member', 'read', 'act'],
+  fix: ['act'],
 };
 const claim = { epoch: 1, host: 'n2', planId: 'a', members: [1, 2, 3] };
 const registration = { claim, nodeUid: 2, act: 'forward register 1', downSeconds: 120, rladminSeconds: 30 };
