@@ -101,6 +101,11 @@ export class SimAgent implements Service {
     );
   }
 
+  stop(process: SimProcess): void {
+    if (this.#running === undefined) process.exit();
+    else void this.#running.stop('stopped by its service manager').then(() => process.exit());
+  }
+
   #log(process: SimProcess): Log {
     const { kernel } = this.#parts;
     const at = (level: LogEntry['level']) => (fields: object, text: string) => {

@@ -16,6 +16,8 @@ export interface KernelEvent {
   readonly owner: Owner | undefined;
   readonly run: () => void;
   cancelled: boolean;
+  /** Of a timer: when it is due by the monotonic clock of its machine, which stands still while that sleeps. */
+  deadline?: number;
 }
 
 /** Events by time, then by sequence: a binary heap. */

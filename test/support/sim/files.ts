@@ -2,6 +2,7 @@ import { dirname, posix } from 'node:path';
 import type { Files } from '../../../src/host/ports/files.ts';
 import { errnoOf } from '../../../src/protocol/errors.ts';
 import { type SimDisk, systemError } from './disk.ts';
+import type { Point } from './points.ts';
 import type { SimProcess } from './process.ts';
 
 /** How long a call takes that the page cache answers, and one that waits for the disk. Milliseconds. */
@@ -11,8 +12,13 @@ const synced = { low: 0.5, high: 8 };
 /**
  * The twin of the real file system: the same steps, each of them one event, so that a crash can come between any two.
  * @param mount the disk that a path is on
+ * @param point passes a crash point: resolves at once, or never
  */
-export function createSimFiles(process: SimProcess, mount: (path: string) => SimDisk): Files {
+export function createSimFiles(
+  process: SimProcess,
+  mount: (path: string) => SimDisk,
+  point: (what: string, when: Point['when']) => Promise<void> = async () => {},
+): Files {
   const call = <T>(what: string, path: string, action: () => T, time = quick): Promise<T> =>
     process.call(process.latency.between(time.low, time.high), `${what} ${path}`, action);
 
@@ -49,56 +55,71 @@ export function createSimFiles(process: SimProcess, mount: (path: string) => Sim
 
   const readText = async (path: string): Promise<string> => new TextDecoder().decode(await read(path));
 
+  /** A change, with the crash points around it. */
+  const changing = async (what: string, change: () => Promise<void>): Promise<void> => {
+    await point(what, 'before');
+    await change();
+    await point(what, 'after');
+  };
+
   return {
     read: readText,
     readIfExists: (path) => unlessMissing(readText(path)),
     readBytes: read,
 
-    async writeAtomic(path, content, mode) {
-      const temporary = await writeTemporary(path, content, mode);
-      try {
-        await call('rename', path, () => mount(path).rename(temporary, path));
-      } catch (thrown) {
-        await call('unlink', temporary, () => mount(path).unlink(temporary));
-        throw thrown;
-      }
-      await syncDirectory(dirname(path));
-    },
+    writeAtomic: (path, content, mode) =>
+      changing(`write ${path}`, async () => {
+        const temporary = await writeTemporary(path, content, mode);
+        try {
+          await call('rename', path, () => mount(path).rename(temporary, path));
+        } catch (thrown) {
+          await call('unlink', temporary, () => mount(path).unlink(temporary));
+          throw thrown;
+        }
+        await point(`write ${path}`, 'written');
+        await syncDirectory(dirname(path));
+      }),
 
-    async create(path, content, mode) {
-      await writeNew(path, content, mode);
-      await syncDirectory(dirname(path));
-    },
-
-    async append(path, text) {
-      const disk = mount(path);
-      const file = await call('open', path, () => {
-        const found = disk.find(path);
-        if (found.kind === 'directory') throw systemError('EISDIR', path);
-        return found;
-      });
-      await call('append', path, () => disk.append(path, file, new TextEncoder().encode(text)));
-      await call('fsync', path, () => disk.sync(path, file), synced);
-    },
+    create: (path, content, mode) =>
+      changing(`create ${path}`, async () => {
+        await writeNew(path, content, mode);
+        await point(`create ${path}`, 'written');
+        await syncDirectory(dirname(path));
+      }),
 
     list: async (path) => (await unlessMissing(call('readdir', path, () => mount(path).list(path)))) ?? [],
 
-    async makeDirectory(path, mode) {
-      const disk = mount(path);
-      const parts = path.split('/').filter((part) => part !== '');
-      for (const [index] of parts.entries()) {
-        const each = `/${parts.slice(0, index + 1).join('/')}`;
-        if (disk.exists(each)) continue;
-        await call('mkdir', each, () => {
-          if (!disk.exists(each)) disk.makeDirectory(each, mode);
+    append: (path, text) =>
+      changing(`append ${path}`, async () => {
+        const disk = mount(path);
+        const file = await call('append', path, () => {
+          const found = disk.find(path);
+          if (found.kind === 'directory') throw systemError('EISDIR', path);
+          disk.append(path, found, new TextEncoder().encode(text));
+          return found;
         });
-        await syncDirectory(dirname(each));
-      }
-    },
+        await point(`append ${path}`, 'written');
+        await call('fdatasync', path, () => disk.sync(path, file), synced);
+      }),
 
-    async remove(path) {
-      await unlessMissing(call('unlink', path, () => mount(path).unlink(path)));
-    },
+    makeDirectory: (path, mode) =>
+      changing(`mkdir ${path}`, async () => {
+        const disk = mount(path);
+        const parts = path.split('/').filter((part) => part !== '');
+        for (const [index] of parts.entries()) {
+          const each = `/${parts.slice(0, index + 1).join('/')}`;
+          if (disk.exists(each)) continue;
+          await call('mkdir', each, () => {
+            if (!disk.exists(each)) disk.makeDirectory(each, mode);
+          });
+          await syncDirectory(dirname(each));
+        }
+      }),
+
+    remove: (path) =>
+      changing(`remove ${path}`, async () => {
+        await unlessMissing(call('unlink', path, () => mount(path).unlink(path)));
+      }),
 
     mode: (path) => unlessMissing(call('stat', path, () => mount(path).find(path).mode)),
 

@@ -2,7 +2,13 @@ import { dirname } from 'node:path';
 import type { BootClock } from '../../../src/host/ports/boot-clock.ts';
 import type { Files } from '../../../src/host/ports/files.ts';
 import type { Units } from '../../../src/host/ports/units.ts';
-import { type Address, type Family, familyOf, parseInterfaceAddress } from '../../../src/protocol/address.ts';
+import {
+  type Address,
+  type Family,
+  familyOf,
+  type InterfaceAddress,
+  parseInterfaceAddress,
+} from '../../../src/protocol/address.ts';
 import type { UnitState } from '../../../src/protocol/unit.ts';
 import { SimDisk } from './disk.ts';
 import { createSimFiles } from './files.ts';
@@ -10,6 +16,7 @@ import { SimInterfaces } from './interfaces.ts';
 import type { Kernel } from './kernel.ts';
 import { SimLocalSockets } from './local-sockets.ts';
 import type { Machine, SimNetwork } from './network.ts';
+import { CrashPoints } from './points.ts';
 import { SimProcess } from './process.ts';
 import { createSimRandom } from './random.ts';
 import { nodeIdFile, type RsMachine } from './rs.ts';
@@ -18,14 +25,30 @@ import { nodeIdFile, type RsMachine } from './rs.ts';
 const epoch = Date.UTC(2026, 0, 1);
 /** A machine that has just booted has been up for so long when its first service starts. */
 const upAtStartMs = 3_000;
+const bootIdFile = '/proc/sys/kernel/random/boot_id';
 export const rsUnit = 'rlec_supervisor';
+/** From the order to restart until services are gone and the disk is synced. */
+const goingDownMs = 1_000;
+/** A restart usually takes this long, and this long where a file system is checked or firmware thinks. */
+const bootMs = { low: 15_000, high: 60_000 };
+const slowBootMs = 20 * 60_000;
+
+/** What the owner of an interface's configuration has in its files: a line `ADDRESS/LENGTH` for each address. */
+export function ownerFile(name: string): string {
+  return `/etc/network/interfaces.d/${name}`;
+}
+
+/** A unit is enabled while this link is there (here a file); like any name it is durable once its directory is synced. */
+function enablingLink(unit: string): string {
+  return `/etc/systemd/system/multi-user.target.wants/${unit}.service`;
+}
 
 /** What a machine is, as its owner ordered it. */
 export interface HostPlan {
   name: string;
   /** Counts from 1. */
   number: number;
-  /** `ADDRESS/LENGTH` each, on eth0 after every boot. */
+  /** `ADDRESS/LENGTH` each: what is in the files of eth0's owner at first. */
   addresses: readonly string[];
   /** The RS node on it, if it is one. */
   nodeUid?: number;
@@ -36,6 +59,8 @@ export interface HostPlan {
 export interface Service {
   /** Begins in a process that was just made; calls `process.exit()` to end. */
   start(process: SimProcess, host: SimHost): void;
+  /** SIGTERM: is to call `process.exit()` soon. Without it the process ends at once. */
+  stop?(process: SimProcess): void;
   /** RestartSec, milliseconds. */
   restartMs: number;
 }
@@ -49,6 +74,9 @@ export class SimHost implements Machine, RsMachine {
   readonly plan: HostPlan;
   readonly disk = new SimDisk();
   readonly interfaces: SimInterfaces;
+  readonly points: CrashPoints;
+  /** How the next restarts go, shares of 1: the machine does not come back until somebody powers it on, or after 20 minutes only. */
+  restartOdds = { never: 0, slow: 0 };
   readonly #kernel: Kernel;
   readonly #network: SimNetwork;
   readonly #services = new Map<
@@ -56,29 +84,47 @@ export class SimHost implements Machine, RsMachine {
     { service: Service; process: SimProcess | undefined; stopped: boolean }
   >();
   readonly #processes = new Set<SimProcess>();
-  readonly #units = new Map<string, UnitState>();
+  readonly #units = new Map<string, Pick<UnitState, 'activeState' | 'subState'>>();
   #memoryDisk = new SimDisk();
   #localSockets = new SimLocalSockets();
   #power: 'off' | 'booting' | 'on' = 'off';
   #boots = 0;
   #bootedAt = 0;
   #wallOffset = 0;
+  /** Since when it is suspended. Virtual time. */
+  #asleepSince: number | undefined;
+  /** For how long it was suspended since it booted, without the time that it is now. */
+  #sleptMs = 0;
   #starts = 0;
 
-  constructor(kernel: Kernel, network: SimNetwork, plan: HostPlan) {
+  constructor(
+    kernel: Kernel,
+    network: SimNetwork,
+    plan: HostPlan,
+    points = new CrashPoints(kernel, network),
+  ) {
+    this.points = points;
     this.name = plan.name;
     this.plan = plan;
     this.#kernel = kernel;
     this.#network = network;
-    this.interfaces = new SimInterfaces(kernel, plan.name, plan.number, () => network.changed());
+    this.interfaces = new SimInterfaces(
+      kernel,
+      plan.name,
+      plan.number,
+      () => network.changed(),
+      (address) => network.answering(this, address).length > 0,
+    );
     network.attach(this);
     const machineId = plan.machineId ?? createSimRandom(kernel.random.split(`${plan.name}/machine-id`)).id();
     this.put('/etc/machine-id', `${machineId}\n`);
     this.put('/etc/hosts', '127.0.0.1 localhost\n::1 localhost\n');
     this.put('/var/lib/.keep', '');
+    this.put(ownerFile('eth0'), plan.addresses.map((text) => `${text}\n`).join(''));
     if (plan.nodeUid !== undefined) {
       this.put(nodeIdFile, `${plan.nodeUid}\n`);
-      this.setUnit(rsUnit, { activeState: 'inactive', subState: 'dead' });
+      this.put(enablingLink(rsUnit), '');
+      this.setActive(rsUnit, false);
     }
     this.disk.syncAll();
   }
@@ -88,8 +134,14 @@ export class SimHost implements Machine, RsMachine {
   /** Milliseconds since the epoch, as this machine believes. */
   readonly wall = (): number => epoch + this.#kernel.now + this.#wallOffset;
 
-  /** CLOCK_MONOTONIC, and CLOCK_BOOTTIME too: the machine never sleeps. Milliseconds. */
-  readonly monotonic = (): number => this.#kernel.now - this.#bootedAt + upAtStartMs;
+  /** CLOCK_BOOTTIME, milliseconds: since boot, also while it was suspended. */
+  readonly boottime = (): number => this.#kernel.now - this.#bootedAt + upAtStartMs;
+
+  /** CLOCK_MONOTONIC, milliseconds: stands still while the machine is suspended. */
+  readonly monotonic = (): number => {
+    const asleep = this.#asleepSince === undefined ? 0 : this.#kernel.now - this.#asleepSince;
+    return this.boottime() - this.#sleptMs - asleep;
+  };
 
   /** Somebody or NTP sets the clock. */
   jumpWall(ms: number): void {
@@ -102,8 +154,8 @@ export class SimHost implements Machine, RsMachine {
     return {
       now: () =>
         process.call(0.05, 'read /proc/uptime', () => ({
-          bootId: new TextDecoder().decode(this.#memoryDisk.read('/proc/sys/kernel/random/boot_id')).trim(),
-          seconds: this.monotonic() / 1000,
+          bootId: this.#read(bootIdFile).trim(),
+          seconds: this.boottime() / 1000,
         })),
     };
   }
@@ -112,6 +164,11 @@ export class SimHost implements Machine, RsMachine {
 
   get isOn(): boolean {
     return this.#power === 'on';
+  }
+
+  /** New with each boot; undefined while it is off. */
+  get bootId(): string | undefined {
+    return this.isOn ? this.#read(bootIdFile).trim() : undefined;
   }
 
   /** @param bootMs how long it takes until addresses appear and services start */
@@ -133,21 +190,73 @@ export class SimHost implements Machine, RsMachine {
     this.disk.powerCut(this.#kernel.random.split(`${this.name}/power cut ${this.#boots}`));
   }
 
-  /** A regular restart: services end, the disk is synced. */
-  reboot(bootMs: number): void {
+  /** `systemctl reboot`, with the odds that this machine has. */
+  restart(): void {
+    const chance = this.#kernel.random.split(`${this.name}/restart ${this.#boots}`);
+    const { never, slow } = this.restartOdds;
+    const fate = chance.fraction();
+    if (fate < never) this.reboot(undefined);
+    else this.reboot(fate < never + slow ? slowBootMs : chance.between(bootMs.low, bootMs.high));
+  }
+
+  /**
+   * A regular restart: services are told to end, then the disk is synced.
+   * @param bootMs as for `powerOn`; undefined: it hangs there, off
+   */
+  reboot(bootMs: number | undefined): void {
     if (!this.isOn) return;
     this.#kernel.note('fault', `${this.name} reboots`);
-    for (const entry of this.#services.values()) entry.stopped = true;
-    for (const process of this.#processes) process.exit();
-    this.disk.syncAll();
-    this.#goDown();
-    this.powerOn(bootMs);
+    for (const entry of this.#services.values()) {
+      entry.stopped = true;
+      const { process, service } = entry;
+      if (process !== undefined && service.stop !== undefined) service.stop(process);
+      else process?.exit();
+    }
+    const boot = this.#boots;
+    this.#kernel.world(goingDownMs, `${this.name} goes down`, () => {
+      if (!this.isOn || this.#boots !== boot) return;
+      this.#goDown();
+      this.disk.syncAll();
+      if (bootMs !== undefined) this.powerOn(bootMs);
+    });
+  }
+
+  /** Suspends the machine for `ms` milliseconds: nothing of it happens, and it answers nobody. */
+  suspend(ms: number): void {
+    if (!this.isOn || this.#asleepSince !== undefined) return;
+    this.#kernel.note('fault', `${this.name} is suspended for ${ms} ms`);
+    this.#asleepSince = this.#kernel.now;
+    this.#network.changed();
+    for (const process of this.#processes) process.sleep(true);
+    const boot = this.#boots;
+    this.#kernel.world(ms, `${this.name} resumes`, () => {
+      if (!this.isOn || this.#boots !== boot) return;
+      this.#asleepSince = undefined;
+      this.#sleptMs += ms;
+      this.#network.changed();
+      for (const process of this.#processes) process.sleep(false);
+    });
   }
 
   // --- network
 
   holds(address: Address): boolean {
-    return this.isOn && this.interfaces.holds(address);
+    return this.#isAwake && this.interfaces.holds(address);
+  }
+
+  /** What the owner's files say of an interface; lines that are torn or nonsense say nothing. */
+  configured(name: string): InterfaceAddress[] {
+    return this.#read(ownerFile(name)).split('\n').flatMap(interfaceAddressIn);
+  }
+
+  /** The owner takes up its files, as `networkctl reconfigure` does: what is not in them goes, also what others have added. */
+  activate(name: string): void {
+    const wanted = this.configured(name);
+    const bound = this.interfaces.links.find((link) => link.name === name)?.addresses ?? [];
+    const has = (list: readonly { address: Address }[], address: Address): boolean =>
+      list.some((each) => each.address === address);
+    for (const { address } of [...bound]) if (!has(wanted, address)) this.interfaces.remove(name, address);
+    for (const each of wanted) if (!has(bound, each.address)) this.interfaces.add(name, each);
   }
 
   sourceAddress(family: Family): Address | undefined {
@@ -162,6 +271,7 @@ export class SimHost implements Machine, RsMachine {
   spawn(name: string): SimProcess {
     const process = new SimProcess(this.#kernel, `${this.name}/${name}#${++this.#starts}`, this);
     this.#processes.add(process);
+    if (this.#asleepSince !== undefined) process.sleep(true);
     process.onExit(() => this.#processes.delete(process));
     return process;
   }
@@ -183,7 +293,7 @@ export class SimHost implements Machine, RsMachine {
     this.process(service)?.exit();
   }
 
-  /** `systemctl stop`, for a service that does not mind. */
+  /** `systemctl kill -s KILL`, and it stays down until `start` or the next boot. */
   stop(service: string): void {
     const entry = this.#services.get(service);
     if (entry === undefined) return;
@@ -199,29 +309,63 @@ export class SimHost implements Machine, RsMachine {
   }
 
   files(process: SimProcess): Files {
-    return createSimFiles(process, (path) => this.#mount(path));
+    return createSimFiles(
+      process,
+      (path) => this.#mount(path),
+      (what, when) => this.points.pass(this, process, what, when),
+    );
+  }
+
+  /**
+   * A command that changes something, for the twins of ports: it acts at its end, with a crash point before and one after.
+   * @param took how long it takes, milliseconds
+   */
+  async command<T>(
+    process: SimProcess,
+    what: string,
+    took: { low: number; high: number },
+    act: () => T,
+  ): Promise<T> {
+    await this.points.pass(this, process, what, 'before');
+    const result = await process.call(process.latency.between(took.low, took.high), what, act);
+    await this.points.pass(this, process, what, 'after');
+    return result;
   }
 
   sockets(process: SimProcess): ReturnType<SimLocalSockets['port']> {
     return this.#localSockets.port(process);
   }
 
-  // --- RS and its unit
+  // --- RS and units
 
   isRsActive(): boolean {
-    return this.isOn && this.#units.get(rsUnit)?.activeState === 'active';
+    return this.#isAwake && this.unit(rsUnit)?.activeState === 'active';
   }
 
-  setUnit(unit: string, change: Partial<UnitState>): void {
-    const before = this.#units.get(unit) ?? {
-      unit,
-      loadState: 'loaded',
-      activeState: 'inactive',
-      subState: 'dead',
-      unitFileState: 'enabled',
-      result: 'success',
-    };
-    this.#units.set(unit, { ...before, ...change });
+  /** Undefined where there is no such unit. */
+  unit(unit: string): UnitState | undefined {
+    const state = this.#units.get(unit);
+    if (state === undefined) return undefined;
+    const unitFileState = this.disk.exists(enablingLink(unit)) ? 'enabled' : 'disabled';
+    return { unit, loadState: 'loaded', ...state, unitFileState, result: 'success' };
+  }
+
+  /** What `systemctl start` or `stop` brings about. */
+  setActive(unit: string, active: boolean): void {
+    const state = active
+      ? { activeState: 'active', subState: 'running' }
+      : { activeState: 'inactive', subState: 'dead' };
+    this.#units.set(unit, state);
+    this.#kernel.note(this.name, `${unit} ${state.activeState}`);
+  }
+
+  /** `systemctl enable` or `disable`: at once, and durable only once synced. */
+  setEnabled(unit: string, enabled: boolean): void {
+    const link = enablingLink(unit);
+    if (this.disk.exists(link) === enabled) return;
+    makeParents(this.disk, link);
+    if (enabled) this.disk.create(link, 0o777);
+    else this.disk.unlink(link);
   }
 
   units(process: SimProcess): Units {
@@ -232,10 +376,8 @@ export class SimHost implements Machine, RsMachine {
       discover: (configured) => ask('show', () => configured ?? known.find((unit) => this.#units.has(unit))),
       state: (unit) =>
         ask(`show ${unit}`, () => {
-          const state = this.#units.get(unit);
-          if (state !== undefined) return { ...state };
           const none = { activeState: 'inactive', subState: 'dead', unitFileState: '', result: 'success' };
-          return { unit, loadState: 'not-found', ...none };
+          return this.unit(unit) ?? { unit, loadState: 'not-found', ...none };
         }),
     };
   }
@@ -249,6 +391,16 @@ export class SimHost implements Machine, RsMachine {
     disk.syncAll();
   }
 
+  get #isAwake(): boolean {
+    return this.isOn && this.#asleepSince === undefined;
+  }
+
+  /** Empty where there is no such file. */
+  #read(path: string): string {
+    const disk = this.#mount(path);
+    return disk.exists(path) ? new TextDecoder().decode(disk.read(path)) : '';
+  }
+
   #mount(path: string): SimDisk {
     return /^\/(run|proc)(\/|$)/.test(path) ? this.#memoryDisk : this.disk;
   }
@@ -256,10 +408,11 @@ export class SimHost implements Machine, RsMachine {
   #boot(): void {
     this.#power = 'on';
     this.#bootedAt = this.#kernel.now;
+    this.#sleptMs = 0;
     this.#memoryDisk = new SimDisk();
     this.#localSockets = new SimLocalSockets();
     const chance = this.#kernel.random.split(`${this.name}/boot ${this.#boots}`);
-    this.put('/proc/sys/kernel/random/boot_id', `${createSimRandom(chance).id()}\n`);
+    this.put(bootIdFile, `${createSimRandom(chance).id()}\n`);
     this.put('/run/.keep', '');
     this.interfaces.addLink('lo');
     this.interfaces.addLink('eth0');
@@ -271,26 +424,26 @@ export class SimHost implements Machine, RsMachine {
     };
     // Addresses and services come in any order: nothing may hang on one of them.
     later(chance.between(0, 1_500), 'gets its addresses', () => {
-      for (const text of this.plan.addresses) this.interfaces.add('eth0', parseInterfaceAddress(text));
+      this.activate('eth0');
     });
     for (const [name, entry] of this.#services) {
       entry.stopped = false;
       later(chance.between(0, 2_000), `starts ${name}`, () => this.#startService(name));
     }
-    if (this.#units.get(rsUnit)?.unitFileState === 'enabled') {
-      later(chance.between(2_000, 6_000), `starts ${rsUnit}`, () =>
-        this.setUnit(rsUnit, { activeState: 'active', subState: 'running' }),
-      );
+    for (const unit of this.#units.keys()) {
+      if (this.unit(unit)?.unitFileState !== 'enabled') continue;
+      later(chance.between(2_000, 6_000), `starts ${unit}`, () => this.setActive(unit, true));
     }
   }
 
   #goDown(): void {
     this.#power = 'off';
+    this.#asleepSince = undefined;
     this.#network.powerLost(this);
     for (const entry of this.#services.values()) entry.stopped = true;
     for (const process of this.#processes) process.exit();
     this.interfaces.clear();
-    for (const unit of this.#units.keys()) this.setUnit(unit, { activeState: 'inactive', subState: 'dead' });
+    for (const unit of this.#units.keys()) this.setActive(unit, false);
   }
 
   #startService(name: string): void {
@@ -308,6 +461,14 @@ export class SimHost implements Machine, RsMachine {
     });
     // A program takes its time until its first line runs.
     process.io(process.latency.between(100, 400), `${name} begins`, () => entry.service.start(process, this));
+  }
+}
+
+function interfaceAddressIn(line: string): InterfaceAddress[] {
+  try {
+    return [parseInterfaceAddress(line)];
+  } catch {
+    return [];
   }
 }
 

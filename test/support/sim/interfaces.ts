@@ -16,6 +16,7 @@ export class SimInterfaces {
   readonly #kernel: Kernel;
   readonly #machine: string;
   readonly #onChange: () => void;
+  readonly #isTaken: (address: Address) => boolean;
   readonly #watchers = new Set<() => void>();
   readonly #number: number;
   #links: NetworkInterface[] = [];
@@ -23,12 +24,20 @@ export class SimInterfaces {
   /**
    * @param number   of the machine, for its MAC addresses
    * @param onChange called at once, for the network: an address is there, or no longer
+   * @param isTaken whether another machine answers for an address: what duplicate address detection finds
    */
-  constructor(kernel: Kernel, machine: string, number: number, onChange: () => void) {
+  constructor(
+    kernel: Kernel,
+    machine: string,
+    number: number,
+    onChange: () => void,
+    isTaken: (address: Address) => boolean,
+  ) {
     this.#kernel = kernel;
     this.#machine = machine;
     this.#number = number;
     this.#onChange = onChange;
+    this.#isTaken = isTaken;
   }
 
   get links(): readonly NetworkInterface[] {
@@ -81,8 +90,9 @@ export class SimInterfaces {
     const chance = this.#kernel.random.split(`${this.#machine}/detection/${address}/${this.#kernel.now}`);
     this.#kernel.world(chance.between(detectionMs.low, detectionMs.high), `${this.#machine} DAD`, () => {
       if (!link.addresses.includes(bound) || !this.#links.includes(link)) return;
-      bound.flags = [];
-      this.#changed(`${name} ${address} is no longer tentative`);
+      // A failed one stays tentative, for good (ip-address(8)).
+      bound.flags = this.#isTaken(address) ? ['tentative', 'dadfailed'] : [];
+      this.#changed(`${name} ${address} is ${bound.flags.join(' ') || 'no longer tentative'}`);
     });
   }
 

@@ -63,9 +63,9 @@ export class Kernel {
     return this.after(delayMs, 'world', label, run);
   }
 
-  /** Puts an event that its owner kept into the queue again, due now and after all that is there. */
-  again(event: KernelEvent): void {
-    event.time = this.#now;
+  /** Puts an event that its owner kept into the queue again, due `delayMs` from now and after all that is there. */
+  again(event: KernelEvent, delayMs = 0): void {
+    event.time = wholeMicroseconds(this.#now + delayMs);
     event.sequence = this.#sequence++;
     this.#queue.push(event);
   }

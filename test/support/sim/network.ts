@@ -76,7 +76,7 @@ export class SimNetwork {
     this.#holders.clear();
   }
 
-  /** Who answers for an address now. */
+  /** Where packets for an address go now; the machine that was attached first, where several have it. */
   holderOf(address: Address): Machine | undefined {
     if (!this.#holders.has(address)) {
       this.#holders.set(
@@ -85,6 +85,16 @@ export class SimNetwork {
       );
     }
     return this.#holders.get(address);
+  }
+
+  /** The other machines that answer `asker` when it asks who has an address (ARP, NS): with two, the address is twice on the wire. */
+  answering(asker: Machine, address: Address): Machine[] {
+    return this.#machines.filter(
+      (machine) =>
+        machine !== asker &&
+        machine.holds(address) &&
+        this.paths(asker.name, machine.name).every(({ isUp }) => isUp),
+    );
   }
 
   path(from: string, to: string): Path {

@@ -25,6 +25,7 @@ export class SimProcess implements Owner {
   /** For latencies of what this process does. */
   readonly latency: Stream;
   readonly #kernel: Kernel;
+  readonly #clocks: MachineClocks;
   readonly #lateness: Stream;
   readonly #exits: (() => void)[] = [];
   #timers: KernelEvent[] = [];
@@ -33,12 +34,14 @@ export class SimProcess implements Owner {
   #frozen = false;
   /** Stalls that are under way. */
   #stalls = 0;
+  #asleep = false;
   /** Since when its event loop turns without a break, or would if it is held up now. Virtual time. */
   runningSince: number;
 
   /** @param name unique in the run: the streams of chance of this process hang on it */
   constructor(kernel: Kernel, name: string, clocks: MachineClocks) {
     this.#kernel = kernel;
+    this.#clocks = clocks;
     this.name = name;
     this.runningSince = kernel.now;
     this.random = createSimRandom(kernel.random.split(`${name}/random`));
@@ -55,9 +58,9 @@ export class SimProcess implements Owner {
     return this.#alive;
   }
 
-  /** Whether its event loop turns: neither dead nor frozen nor stalled. */
+  /** Whether its event loop turns: neither dead nor frozen nor stalled, on a machine that is awake. */
   get isRunning(): boolean {
-    return this.#alive && !this.#frozen && this.#stalls === 0;
+    return this.#alive && !this.#frozen && !this.#asleep && this.#stalls === 0;
   }
 
   /** Something from outside that the event loop gets to see `delayMs` from now: a packet, the end of a system call. */
@@ -105,6 +108,12 @@ export class SimProcess implements Owner {
     this.#release();
   }
 
+  /** Its machine is suspended, or resumes. */
+  sleep(asleep: boolean): void {
+    this.#asleep = asleep;
+    this.#release();
+  }
+
   /** Holds the event loop up for `ms` milliseconds. */
   stall(ms: number): void {
     this.#kernel.note('fault', `${this.name} stalls for ${ms} ms`);
@@ -117,7 +126,13 @@ export class SimProcess implements Owner {
 
   takes(event: KernelEvent): boolean {
     if (!this.#alive) return false;
-    if (this.isRunning) return true;
+    if (this.isRunning) {
+      // Less time went by for the machine than for the world: it has slept.
+      const early = (event.deadline ?? Number.NEGATIVE_INFINITY) - this.#clocks.monotonic();
+      if (early < 0.001) return true;
+      this.#kernel.again(event, early);
+      return false;
+    }
     (event.kind === 'timer' ? this.#timers : this.#arrivals).push(event);
     return false;
   }
@@ -136,6 +151,7 @@ export class SimProcess implements Owner {
     if (!this.#alive) return { cancel: () => {} };
     const delay = Math.max(1, ms) + this.#lateness.fraction();
     const event = this.#kernel.after(delay, 'timer', 'timer', action, this);
+    event.deadline = this.#clocks.monotonic() + delay;
     return {
       cancel: () => {
         event.cancelled = true;

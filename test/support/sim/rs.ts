@@ -31,6 +31,13 @@ export interface RsMachine {
   /** Whether the unit runs. */
   isRsActive(): boolean;
   holds(address: Address): boolean;
+  /** Runs a command that changes something, with its crash points; `took` in milliseconds. */
+  command<T>(
+    process: SimProcess,
+    what: string,
+    took: { low: number; high: number },
+    act: () => T,
+  ): Promise<T>;
 }
 
 /**
@@ -86,9 +93,13 @@ export class SimRs {
       },
       ...rladminCommands((argv, timeoutMs) => {
         const took = Math.min(process.latency.between(rladminMs.low, rladminMs.high), timeoutMs);
-        return process.call(took, `rladmin ${argv.join(' ')}`, () =>
-          uid === undefined ? runRladmin(argv, undefined) : this.rladmin(uid, argv),
-        );
+        const what = `rladmin ${argv.join(' ')}`;
+        const machine = uid === undefined ? undefined : this.#machines.get(uid);
+        if (uid === undefined || machine === undefined)
+          return process.call(took, what, () => runRladmin(argv, undefined));
+        const run = (): RladminResult => this.rladmin(uid, argv);
+        if (argv[0] === 'status') return process.call(took, what, run);
+        return machine.command(process, what, { low: took, high: took }, run);
       }),
     };
   }

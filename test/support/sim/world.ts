@@ -2,6 +2,7 @@ import { agentService, firstAddress, SimAgent, settingsWith, tlsFor } from './ag
 import { SimHost } from './host.ts';
 import type { Kernel } from './kernel.ts';
 import { SimNetwork } from './network.ts';
+import { CrashPoints } from './points.ts';
 import { SimRs } from './rs.ts';
 
 /** What a cluster is like. */
@@ -18,16 +19,20 @@ export class World {
   readonly hosts: readonly SimHost[];
   readonly agents: readonly SimAgent[];
   readonly rs: SimRs;
+  /** Of all hosts. */
+  readonly points: CrashPoints;
 
   constructor(kernel: Kernel, plan: ClusterPlan) {
     this.kernel = kernel;
     this.network = new SimNetwork(kernel);
+    this.points = new CrashPoints(kernel, this.network);
     this.hosts = Array.from({ length: plan.hosts }, (_, index) => {
       const number = index + 1;
       const addresses = plan.families.map((family) =>
         family === 'ipv4' ? `192.0.2.${number}/24` : `2001:db8::${number}/64`,
       );
-      return new SimHost(kernel, this.network, { name: `n${number}`, number, addresses, nodeUid: number });
+      const host = { name: `n${number}`, number, addresses, nodeUid: number };
+      return new SimHost(kernel, this.network, host, this.points);
     });
     this.rs = new SimRs(
       kernel,
