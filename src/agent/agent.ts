@@ -12,6 +12,7 @@ import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { Units } from '../host/ports/units.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
+import { familyOf } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
@@ -338,7 +339,9 @@ export class Agent {
     this.#state = this.#nextState(before);
     const own = this.#state.internalAddress;
     const links = known(this.#observations.interfaces) ?? [];
-    this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), this.#candidates());
+    // RS keeps a node's family for good. Before, the host's own seed is all there is to go by, and its peers know better.
+    const family = own === undefined || this.#state.nodeUid === undefined ? undefined : familyOf(own);
+    this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), family, this.#candidates());
     if (this.#state.revision !== before.revision) this.#publish();
     this.#hearLocks();
     this.#logFindings();

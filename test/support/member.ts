@@ -70,7 +70,7 @@ export function startMember({ tls, address, port, peers, log, watched = [], answ
       }
     },
   });
-  mesh.reconcile(address, true, peers);
+  mesh.reconcile(address, true, 'ipv4', peers);
   return { mesh, state, transitions };
 }
 

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { Random } from '../../host/ports/random.ts';
-import type { Address } from '../../protocol/address.ts';
+import { type Address, type Family, familyOf } from '../../protocol/address.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import { decodeWith, type Hello } from '../../protocol/messages.ts';
 import { methods } from '../../protocol/methods.ts';
@@ -80,6 +80,8 @@ export class Mesh {
   readonly #deps: MeshDependencies;
   readonly #peers = new Map<string, Peer>();
   readonly #diallers = new Map<Address, Dialler>();
+  /** Addresses of the other family, which are not dialled. `since` is wall clock. */
+  #passedOver = new Map<Address, { since: number; reason: string }>();
   readonly #greeting = new Set<Link>();
   readonly #troubles = new Map<string, Trouble>();
   readonly #refusals = new Map<RefusalCode, number>();
@@ -108,14 +110,22 @@ export class Mesh {
   /**
    * @param own        the internal address of this host; without one there is no mesh
    * @param bindable   whether a socket can bind to it now; until then nothing is listened on or dialled from
+   * @param family     the internal family; undefined while only the configuration says what it is
    * @param candidates addresses that peers are said to have; those of another family are passed over
    */
-  reconcile(own: Address | undefined, bindable: boolean, candidates: readonly Address[]): void {
+  reconcile(
+    own: Address | undefined,
+    bindable: boolean,
+    family: Family | undefined,
+    candidates: readonly Address[],
+  ): void {
     if (this.#closed) return;
     this.#own = own;
     const wanted = bindable ? own : undefined;
     void this.#listening.want(wanted);
-    const targets = new Set(wanted === undefined ? [] : dialTargets(own, candidates));
+    const { dialled, passedOver } = dialTargets(wanted, family, candidates);
+    this.#passOver(passedOver, family);
+    const targets = new Set(dialled);
     for (const [address, dialler] of this.#diallers) {
       if (targets.has(address)) continue;
       dialler.stop();
@@ -166,12 +176,12 @@ export class Mesh {
     return [...this.#peers.values()].map((peer) => peer.view());
   }
 
-  /** Addresses that are dialled and not linked. */
+  /** Addresses that are not linked: they are dialled, or passed over. */
   unreached(): { address: Address; since: number; reason: string }[] {
     const linked = new Set(
       this.#links().flatMap(({ channel, peer }) => [channel.address, peer?.internalAddress]),
     );
-    return [...this.#diallers]
+    return [...this.#diallers, ...this.#passedOver]
       .filter(([address]) => !linked.has(address))
       .map(([address, { since, reason }]) => ({ address, since, reason }));
   }
@@ -246,17 +256,34 @@ export class Mesh {
 
   // Dialling.
 
+  #passOver(addresses: readonly Address[], family: Family | undefined): void {
+    const reason = `not dialled: the address is ${family === 'ipv4' ? 'ipv6' : 'ipv4'}, this cluster's internal family is ${family}`;
+    const before = this.#passedOver;
+    const since = this.#deps.clock.wall();
+    this.#passedOver = new Map(
+      addresses.map((address) => [address, before.get(address) ?? { since, reason }]),
+    );
+    for (const address of addresses) {
+      if (!before.has(address)) this.#note({ code: 'family', reason, from: address });
+    }
+  }
+
   #dialler(address: Address): Dialler {
     const { transport, clock, random, port, changed } = this.#deps;
     const dialler: Dialler = new Dialler(address, {
       clock,
       random,
-      dial: (to) => transport.dial({ address: to, port }, this.#own),
+      dial: (to) => transport.dial({ address: to, port }, this.#sourceFor(to)),
       connected: (channel) => this.#meet(channel, dialler),
       changed,
     });
     if (this.#isLinked(address)) dialler.linked();
     return dialler;
+  }
+
+  /** Our own address where a socket can have it as its own end. */
+  #sourceFor(to: Address): Address | undefined {
+    return this.#own !== undefined && familyOf(this.#own) === familyOf(to) ? this.#own : undefined;
   }
 
   #isLinked(address: Address): boolean {

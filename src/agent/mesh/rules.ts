@@ -1,9 +1,21 @@
-import { type Address, familyOf } from '../../protocol/address.ts';
+import { type Address, type Family, familyOf } from '../../protocol/address.ts';
 
-/** Whom to dial: every address that a peer is said to have, of the family of our own, without ourselves. */
-export function dialTargets(own: Address | undefined, candidates: readonly Address[]): Address[] {
-  if (own === undefined) return [];
-  return [...new Set(candidates)].filter((address) => address !== own && familyOf(address) === familyOf(own));
+/**
+ * Whom to dial, each once and without ourselves, and whom not: an address of another family than the mesh's is passed over, as nobody listens
+ * there who belongs to it.
+ *
+ * @param family the family of the mesh; undefined on a host that is no node yet, which has it from its configuration alone. It dials
+ *   every address, so that a member can tell both of them where the configuration is wrong.
+ */
+export function dialTargets(
+  own: Address | undefined,
+  family: Family | undefined,
+  candidates: readonly Address[],
+): { dialled: Address[]; passedOver: Address[] } {
+  if (own === undefined) return { dialled: [], passedOver: [] };
+  const others = [...new Set(candidates)].filter((address) => address !== own);
+  const fits = (address: Address): boolean => family === undefined || familyOf(address) === family;
+  return { dialled: others.filter(fits), passedOver: others.filter((address) => !fits(address)) };
 }
 
 /**

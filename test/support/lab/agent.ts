@@ -9,12 +9,23 @@ const random = createRandom();
 /**
  * Gives every host a certificate and a configuration file, as an operator would, and starts its agent.
  *
- * @param family the internal family of the cluster that the hosts are, or are to be
- * @param now    wall clock, milliseconds since the epoch: the certificates are valid from then on
+ * @param family  the internal family of the cluster that the hosts are, or are to be
+ * @param now     wall clock, milliseconds since the epoch: the certificates are valid from then on
+ * @param seedsOf the seeds of a host that is configured otherwise than the others; undefined for those
  */
 export async function installAgents(
   hosts: readonly Host[],
-  { cluster, family, now }: { cluster: string; family: Family; now: number },
+  {
+    cluster,
+    family,
+    now,
+    seedsOf,
+  }: {
+    cluster: string;
+    family: Family;
+    now: number;
+    seedsOf?: (host: Host) => readonly string[] | undefined;
+  },
 ): Promise<void> {
   const ca = await issueCa(cluster, { now, days: 30, random: random.id() });
   const seeds = hosts.map((host) => host.address('internal', family));
@@ -23,14 +34,15 @@ export async function installAgents(
     'mesh:',
     '  seeds:',
   ];
-  const configuration = [...settings, ...seeds.map((seed) => `    - "${seed}"`), ''].join('\n');
+  const configurationOf = (host: Host): string =>
+    [...settings, ...(seedsOf?.(host) ?? seeds).map((seed) => `    - "${seed}"`), ''].join('\n');
   await Promise.all(
     hosts.map(async (host) => {
       const { certificate, key } = await issueHost(ca, host.name, { now, days: 7, random: random.id() });
       await host.writeFile('/etc/rlnet/tls/ca.crt', ca.certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.crt', certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);
-      await host.writeFile('/etc/rlnet/agent.yaml', configuration, 0o644);
+      await host.writeFile('/etc/rlnet/agent.yaml', configurationOf(host), 0o644);
       await execOk(host, ['systemctl', '--quiet', 'enable', 'rlnet']);
       // Returns when the agent has said READY.
       await execOk(host, ['systemctl', 'restart', 'rlnet']);

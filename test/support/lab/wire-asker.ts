@@ -67,7 +67,7 @@ if (whom === 'here') {
     request: async () => ({}),
     changed: () => {},
   });
-  mesh.reconcile(address, true, [parseAddress(its)]);
+  mesh.reconcile(address, true, familyOf(address), [parseAddress(its)]);
   const patience = clock.after(20_000, () => process.exit(1));
   while (!mesh.peers().some(({ host, linked }) => host === whom && linked)) {
     await sleep(clock, 20, new AbortController().signal);

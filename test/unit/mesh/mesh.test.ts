@@ -98,6 +98,7 @@ function start(
   agent.mesh.reconcile(
     own,
     true,
+    'ipv4',
     (options.peers ?? [1, 2, 3]).map((each) => parseAddress(`127.0.94.${each}`)),
   );
   onTestFinished(() => agent.mesh.close('the test is over'));
@@ -259,6 +260,25 @@ describe('an agent does not let in', () => {
       patience,
     );
     expect(linked(n1)).toEqual([]);
+    for (const { mesh } of [n1, n2]) {
+      await vi.waitFor(() => expect(mesh.refusals()).toMatchObject({ family: expect.any(Number) }), patience);
+      expect(mesh.troubles()).toMatchObject([
+        { code: 'family', text: expect.stringContaining('ours is ipv') },
+      ]);
+    }
+  });
+
+  test('an address of the other family is passed over, once counted and always shown', async () => {
+    const n1 = start(await demo('n1'), 1, { peers: [] });
+    const other = parseAddress('fd00::94:2');
+    for (let time = 0; time < 3; time += 1) n1.mesh.reconcile(n1.own, true, 'ipv4', [other]);
+    expect(n1.mesh.unreached()).toMatchObject([
+      {
+        address: other,
+        reason: "not dialled: the address is ipv6, this cluster's internal family is ipv4",
+      },
+    ]);
+    expect(n1.mesh.refusals()).toEqual({ family: 1 });
   });
 
   test('a certificate that has expired, and one of its own that has', async () => {
@@ -396,8 +416,8 @@ test('an address that is not bound yet is waited for', async () => {
   const n1 = start(await demo('n1'), 1, { peers: [2] });
   const n2 = start(await demo('n2'), 2, { peers: [] });
   await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
-  n2.mesh.reconcile(n2.own, false, []);
+  n2.mesh.reconcile(n2.own, false, 'ipv4', []);
   await vi.waitFor(() => expect(linked(n1)).toEqual([]), patience);
-  n2.mesh.reconcile(n2.own, true, []);
+  n2.mesh.reconcile(n2.own, true, 'ipv4', []);
   await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
 });

@@ -147,13 +147,24 @@ describe('the verdict on a peer', () => {
 describe('dialTargets', () => {
   const own = parseAddress('fd00::1:1');
 
-  it('are the addresses of our own family, each once, without our own', () => {
-    const candidates = ['fd00::1:2', '10.0.0.2', 'fd00::1:1', 'fd00::1:2', 'fd00::1:3'].map(parseAddress);
-    expect(dialTargets(own, candidates)).toEqual(['fd00::1:2', 'fd00::1:3']);
+  const candidates = ['fd00::1:2', '10.0.0.2', 'fd00::1:1', 'fd00::1:2', 'fd00::1:3'].map(parseAddress);
+
+  it('are the addresses of the internal family, each once, without our own', () => {
+    expect(dialTargets(own, 'ipv6', candidates)).toEqual({
+      dialled: ['fd00::1:2', 'fd00::1:3'],
+      passedOver: ['10.0.0.2'],
+    });
+  });
+
+  it('are all addresses while only the configuration says which family that is', () => {
+    expect(dialTargets(own, undefined, candidates)).toEqual({
+      dialled: ['fd00::1:2', '10.0.0.2', 'fd00::1:3'],
+      passedOver: [],
+    });
   });
 
   it('are none while our own address is not known', () => {
-    expect(dialTargets(undefined, [parseAddress('10.0.0.2')])).toEqual([]);
+    expect(dialTargets(undefined, 'ipv4', candidates)).toEqual({ dialled: [], passedOver: [] });
   });
 });
 

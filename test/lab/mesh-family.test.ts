@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { meshPort } from '../../src/protocol/messages.ts';
+import type { ClusterView } from '../../src/protocol/state.ts';
+import { installAgents } from '../support/lab/agent.ts';
+import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
+import { watchFrom } from '../support/lab/watch.ts';
+import { bootstrapStandin } from '../support/standin/bootstrap.ts';
+import { installStandin } from '../support/standin/install.ts';
+
+/**
+ * One internal family: three nodes of an IPv6 cluster, and a fourth host that is no node yet, whose configuration puts its IPv4 address
+ * first. All have addresses of both families.
+ */
+
+const labName = 'test-mesh-family';
+
+let lab: Lab;
+let nodes: Host[];
+let stranger: Host;
+
+beforeAll(async () => {
+  await downLab(labName);
+  lab = await upLab({
+    name: labName,
+    hosts: Array.from({ length: 4 }, () => ({ owner: 'networkd' as const })),
+  });
+  nodes = lab.hosts.slice(0, 3);
+  stranger = lab.host('n4');
+  await Promise.all(lab.hosts.map((host) => installStandin(host)));
+  await bootstrapStandin(
+    nodes.map((host) => ({ host, addr: host.address('internal', 'ipv6'), externalAddr: [] })),
+    { clusterName: 'test.example', family: 'ipv6' },
+  );
+  await installAgents(lab.hosts, {
+    cluster: 'test',
+    family: 'ipv6',
+    now: Date.now(),
+    // What it is to be known by, and whom to ask: one of each family.
+    seedsOf: (host) =>
+      host === stranger
+        ? [host.address('internal', 'ipv4'), ...nodes.map((node) => node.address('internal', 'ipv6'))]
+        : undefined,
+  });
+});
+
+afterAll(async () => {
+  await downLab(labName);
+});
+
+/** The remote ends of the agent's sockets with other hosts, from `ss -tnp`. */
+async function remoteEnds(host: Host): Promise<string[]> {
+  const sockets = await host.execOk(['ss', '-tnpH', 'state', 'established']);
+  return sockets
+    .split('\n')
+    .filter((line) => line.includes(`:${meshPort}`) && line.includes('users:('))
+    .map((line) => line.trim().split(/\s+/)[3]?.replace(/:\d+$/, '') ?? line);
+}
+
+function isWhole({ hosts }: ClusterView): boolean {
+  return nodes.every((node) =>
+    hosts.some(
+      ({ host, link }) =>
+        host === node.name && (link.status === 'self' || link.reachability.status === 'reachable'),
+    ),
+  );
+}
+
+function refusedAt(host: Host, evidence: RegExp): (view: ClusterView) => boolean {
+  return ({ hosts }) =>
+    hosts
+      .find(({ host: name }) => name === host.name)
+      ?.state?.findings.some(
+        (finding) => finding.code === 'MESH_PEER_REFUSED' && evidence.test(finding.evidence),
+      ) ?? false;
+}
+
+test('the sockets of a full mesh on dual-stack hosts are all of the internal family', async () => {
+  for (const node of nodes) {
+    await using watch = await watchFrom(node);
+    await watch.until('a whole mesh', isWhole);
+    const others = nodes.filter((other) => other !== node);
+    // A connection that is on its way to being refused is of this family too; only the nodes' own are links.
+    const ends = (await remoteEnds(node)).filter(
+      (end) => end !== `[${stranger.address('internal', 'ipv6')}]`,
+    );
+    expect(ends.sort()).toEqual(others.map((other) => `[${other.address('internal', 'ipv6')}]`).sort());
+  }
+});
+
+test('a host that speaks the other family is refused, and both sides say why', async () => {
+  for (const node of nodes) {
+    await using watch = await watchFrom(node);
+    await watch.until(
+      'the finding on the node',
+      refusedAt(node, /^n4: family: its internal family is ipv4, ours is ipv6$/),
+    );
+    const journal = await node.execOk(['journalctl', '-u', 'rlnet', '--no-pager', '--output', 'cat']);
+    expect(journal).toMatch(/"refusal":"family".*its internal family is ipv4, ours is ipv6/);
+  }
+  await using watch = await watchFrom(stranger);
+  await watch.until(
+    'the finding on the host',
+    refusedAt(stranger, /n1: family: its internal family is ipv6, ours is ipv4/),
+  );
+  const journal = await stranger.execOk(['journalctl', '-u', 'rlnet', '--no-pager', '--output', 'cat']);
+  expect(journal).toMatch(/"refusal":"family".*its internal family is ipv6, ours is ipv4/);
+  const { hosts, unreached } = JSON.parse(
+    await stranger.execOk(['rlnet', 'status', '--json']),
+  ) as ClusterView;
+  expect(hosts.filter(({ link }) => link.status === 'connected')).toEqual([]);
+  expect(unreached.map(({ address }) => address).sort()).toEqual(
+    nodes.map((node) => node.address('internal', 'ipv6')).sort(),
+  );
+});
