@@ -12,7 +12,8 @@ import {
   linksSchema,
   meshViewSchema,
 } from './state.ts';
-import { maxNeighbours, neighbourSchema, wireReportSchema } from './wire.ts';
+import { maxNeighbours, macSchema,
+  neighbourSchema, wireReportSchema } from './wire.ts';
 
 /** A node uid or a host's name, as a person gives it on the command line. */
 const nodeReferenceSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
@@ -119,6 +120,17 @@ export const methods = {
     callers: ['member'],
     params: v.object({ planId: v.string(), act: actSchema }),
     result: v.object({ current: v.boolean() }),
+  },
+  /** Tries an address on the mesh's port from the answering host's internal address, at full size, and says whose card it met. */
+  reach: {
+    callers: ['member'],
+    params: address,
+    result: v.object({
+      outcome: v.picklist(['connected', 'refused', 'unreachable', 'too_big', 'unknown']),
+      why: v.optional(v.string()),
+      /** Of the neighbour table; none where the address is not on-link there. */
+      macs: v.pipe(v.array(macSchema), v.maxLength(maxNeighbours)),
+    }),
   },
   /** RS's node table as this agent's own rladmin shows it now. */
   node_table: { callers: ['member', 'read'], params: v.object({}), result: nodeTableSchema },

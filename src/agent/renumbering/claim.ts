@@ -2,6 +2,7 @@ import { type Clock, sleep } from '../../host/ports/clock.ts';
 import type { Random } from '../../host/ports/random.ts';
 import { asRlnetError, isErrorCode, RlnetError } from '../../protocol/errors.ts';
 import type { Claim } from '../../protocol/renumbering/lock.ts';
+import type { Progress } from '../../protocol/renumbering/progress.ts';
 import type { Reason } from '../../protocol/renumbering/records.ts';
 import type { LockKeeper } from './lock-keeper.ts';
 import type { Peers } from './peers.ts';
@@ -17,6 +18,14 @@ export interface ClaimDependencies {
   random: Random;
   keeper: LockKeeper;
   peers: Peers;
+}
+
+/** The claim that a renumbering holds or tries for: its epoch stands in the newest intent of `claim`. */
+export function claimOf({ plan, intended }: Progress): Claim | undefined {
+  const epoch = Number(intended.get('claim')?.detail['epoch']);
+  if (!Number.isSafeInteger(epoch)) return undefined;
+  const members = plan.members.map(({ uid }) => uid).sort((a, b) => a - b);
+  return { epoch, host: plan.host, planId: plan.id, members };
 }
 
 const majority = ({ members }: Claim): number => Math.floor(members.length / 2) + 1;

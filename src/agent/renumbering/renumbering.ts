@@ -3,7 +3,8 @@ import { type Clock, sleep } from '../../host/ports/clock.ts';
 import type { DeadMan } from '../../host/ports/dead-man.ts';
 import { asRlnetError, type RlnetError } from '../../protocol/errors.ts';
 import { wordBeforeDone, wordBeforeIntent } from '../../protocol/renumbering/dead-man.ts';
-import { type Action, type Facts, nextAction, type Probe } from '../../protocol/renumbering/next-action.ts';
+import { type Action, type Facts, nextAction } from '../../protocol/renumbering/next-action.ts';
+import type { Probe } from '../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../protocol/renumbering/progress.ts';
 import type {
   BootTime,
@@ -144,6 +145,8 @@ export class Renumbering {
     switch (action.do) {
       case 'act':
         await this.#act(progress, action.step, action.attempt);
+        // Trying again at once would use up the attempts while what is in the way is still there.
+        if (this.#acted?.error !== undefined) await this.#pause(signal, action.attempt);
         return;
       case 'ask_guards':
         try {
@@ -189,6 +192,8 @@ export class Renumbering {
         return;
       }
       case 'wait':
+        // What the guards said is of no use any more once time has gone by.
+        this.#guards = undefined;
         await this.#pause(signal);
         return;
       case 'end':
@@ -200,7 +205,15 @@ export class Renumbering {
     const executor = this.#executor(progress.direction, step);
     const word = wordBeforeIntent(step);
     if (word !== undefined) await this.#deps.deadMan.setWord(word);
-    const detail = await executor.detail?.(progress, attempt);
+    let detail: Record<string, string> | undefined;
+    try {
+      detail = await executor.detail?.(progress, attempt);
+    } catch (thrown) {
+      const { retryable, message } = asRlnetError(thrown);
+      this.#deps.log.warn({ err: thrown, step }, `${step} cannot begin: ${message}`);
+      this.#acted = { attempt: attempt - 1, error: { reason: asRlnetError(thrown).report(), retryable } };
+      return;
+    }
     await this.#append({
       type: 'intent',
       ...(await this.#moment()),
@@ -262,7 +275,7 @@ export class Renumbering {
     return direction === 'forward' ? forward[step as ForwardStep] : back[step as BackStep];
   }
 
-  #pause(signal: AbortSignal): Promise<void> {
-    return sleep(this.#deps.clock, lookAgainMs, signal);
+  #pause(signal: AbortSignal, times = 1): Promise<void> {
+    return sleep(this.#deps.clock, lookAgainMs * times, signal);
   }
 }

@@ -5,13 +5,12 @@ import type { Files } from '../../host/ports/files.ts';
 import type { Random } from '../../host/ports/random.ts';
 import type { Rs } from '../../host/ports/rs.ts';
 import { asRlnetError, RlnetError } from '../../protocol/errors.ts';
-import type { Claim } from '../../protocol/renumbering/lock.ts';
 import type { Plan } from '../../protocol/renumbering/plan.ts';
 import type { Progress } from '../../protocol/renumbering/progress.ts';
 import type { JournalRecord, Reason } from '../../protocol/renumbering/records.ts';
 import type { Step } from '../../protocol/renumbering/steps.ts';
 import type { Log } from '../log.ts';
-import { askHeld, type ClaimDependencies } from './claim.ts';
+import { askHeld, type ClaimDependencies, claimOf } from './claim.ts';
 import { Journal } from './journal.ts';
 import { type LockKeeper, openLockKeeper } from './lock-keeper.ts';
 import { createPeerHandlers } from './peer-handlers.ts';
@@ -154,7 +153,16 @@ export class Renumberings {
   #run(journal: Journal): void {
     const { log, executors } = this.#deps;
     const { signal } = this.#ended;
-    const claims: ClaimDependencies = { ...this.#deps, keeper: this.keeper };
+    const { members } = journal.progress.plan;
+    const claims: ClaimDependencies = {
+      ...this.#deps,
+      keeper: this.keeper,
+      // While this host's RS is off nobody here can confirm whose node is which: the plan remembers.
+      peers: {
+        ...this.#deps.peers,
+        hostOf: (uid) => members.find((member) => member.uid === uid)?.host ?? this.#deps.peers.hostOf(uid),
+      },
+    };
     const renumbering = new Renumbering(
       {
         ...this.#deps,
@@ -193,11 +201,3 @@ export class Renumberings {
 }
 
 const journalSuffix = '.ndjson';
-
-/** The claim that a renumbering holds or tries for: its epoch stands in the newest intent of `claim`. */
-export function claimOf({ plan, intended }: Progress): Claim | undefined {
-  const epoch = Number(intended.get('claim')?.detail['epoch']);
-  if (!Number.isSafeInteger(epoch)) return undefined;
-  const members = plan.members.map(({ uid }) => uid).sort((a, b) => a - b);
-  return { epoch, host: plan.host, planId: plan.id, members };
-}

@@ -1,4 +1,5 @@
 import { type AfterBound, type BoundName, bounds } from './bounds.ts';
+import type { Probe } from './probe.ts';
 import { type Progress, secondsSince } from './progress.ts';
 import type { BootTime, Reason, RenumberingOutcome } from './records.ts';
 import {
@@ -10,16 +11,6 @@ import {
   type Step,
   type StepRule,
 } from './steps.ts';
-
-/** What reality shows of a step, read and never remembered. */
-export type Probe =
-  | { is: 'done'; evidence: string }
-  /** Not so, or not yet. */
-  | { is: 'not_done'; evidence: string }
-  /** It will not become so by waiting or by trying again. */
-  | { is: 'failed'; reason: Reason }
-  /** It could not be found out. */
-  | { is: 'unknown'; why: string };
 
 /** What this run of the agent knows beside the journal. */
 export interface Facts {
@@ -110,21 +101,29 @@ export function nextAction(progress: Progress, facts: Facts): Action {
   }
   const { probe } = facts;
   if (probe.is === 'done') return { do: 'note_done', step, evidence: probe.evidence };
-  if (probe.is === 'failed') return giveUp(progress, step, probe.reason);
+  if (probe.is === 'failed') {
+    return giveUp(progress, step, probe.reason) ?? { do: 'wait', for: probe.reason.message };
+  }
 
-  const error = facts.acted?.attempt === progress.intent?.attempt ? facts.acted?.error : undefined;
-  if (error !== undefined && !error.retryable) return giveUp(progress, step, error.reason);
+  const acted = facts.acted?.attempt === (progress.intent?.attempt ?? 0) ? facts.acted : undefined;
+  const error = acted?.error;
+  if (error !== undefined && !error.retryable) {
+    const given = giveUp(progress, step, error.reason);
+    if (given !== undefined) return given;
+  }
   const bound = boundOf(progress, step);
-  if (secondsSince(progress.stepSince, facts.now) > bound.seconds) {
-    return giveUp(progress, step, overdue(step, bound.seconds, probe, error?.reason), bound.after);
+  const overdue = secondsSince(progress.stepSince, facts.now) > bound.seconds;
+  const attempt = (progress.intent?.attempt ?? 0) + 1;
+  if (overdue || attempt > maxAttempts) {
+    const reason = attempt > maxAttempts ? tooManyAttempts(step, error?.reason) : tooLate(step, bound.seconds, probe, error?.reason);
+    const given = giveUp(progress, step, reason, bound.after);
+    if (given !== undefined) return given;
   }
   if (probe.is === 'unknown') return { do: 'wait', for: probe.why };
-
-  // Not done: acted on in this run and without error means that it takes its time.
-  const acted = progress.intent !== undefined && facts.acted?.attempt === progress.intent.attempt;
-  if (acted && error === undefined) return { do: 'wait', for: probe.evidence };
-  const attempt = (progress.intent?.attempt ?? 0) + 1;
-  if (attempt > maxAttempts) return giveUp(progress, step, error?.reason ?? tooManyAttempts(step));
+  // Acted on in this run, and without an error: it takes its time.
+  if (acted !== undefined && error === undefined && progress.intent !== undefined) {
+    return { do: 'wait', for: probe.evidence };
+  }
   return leaveFor(progress, facts, step) ?? { do: 'act', step, attempt };
 }
 
@@ -134,7 +133,9 @@ function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefi
   if (rule.guards && progress.takenOver === undefined) {
     if (facts.guards === undefined) return { do: 'ask_guards', step };
     const [refusal] = facts.guards;
-    if (refusal !== undefined) return { do: 'turn', reason: refusal };
+    if (refusal !== undefined) {
+      return progress.committed ? { do: 'wait', for: refusal.message } : { do: 'turn', reason: refusal };
+    }
   }
   if (!rule.held) return undefined;
   const { held } = facts;
@@ -156,10 +157,18 @@ function withoutLock({ direction, intended }: Progress, step: Step): Action {
   return { do: 'close', outcome: 'stopped', reason: lockLost };
 }
 
-/** What follows when a step does not come about. */
-function giveUp(progress: Progress, step: Step, reason: Reason, after: AfterBound = 'turn'): Action {
+/**
+ * What follows when a step does not come about.
+ * @returns undefined where an alarm was raised already and there is nothing better than to go on trying
+ */
+function giveUp(
+  progress: Progress,
+  step: Step,
+  reason: Reason,
+  after: AfterBound = 'turn',
+): Action | undefined {
   if (after === 'alarm' || progress.committed) {
-    return progress.alarmed.has(step) ? { do: 'wait', for: reason.message } : { do: 'alarm', step, reason };
+    return progress.alarmed.has(step) ? undefined : { do: 'alarm', step, reason };
   }
   if (progress.direction === 'back' || progress.takenOver !== undefined || after === 'stop') {
     return { do: 'close', outcome: 'stopped', reason };
@@ -193,21 +202,20 @@ function abortReason({ by, reason }: { by: string; reason: string }): Reason {
   };
 }
 
-function overdue(step: Step, seconds: number, probe: Probe, error: Reason | undefined): Reason {
+function tooLate(step: Step, seconds: number, probe: Probe, error: Reason | undefined): Reason {
   const seen = probe.is === 'unknown' ? probe.why : probe.is === 'not_done' ? probe.evidence : '';
   const last = error === undefined ? '' : ` The last attempt said: ${error.message}`;
   return {
     code: 'STEP_TIMEOUT',
     message: `${step} was not through after ${seconds} s: ${seen}.${last}`,
-    remedy:
-      error?.remedy ?? 'rlnet renumber show has all that was seen; docs/address-change.md explains the step.',
+    remedy: error?.remedy ?? 'rlnet renumber show has all that was seen; docs/address-change.md explains the step.',
   };
 }
 
-function tooManyAttempts(step: Step): Reason {
+function tooManyAttempts(step: Step, error: Reason | undefined): Reason {
   return {
-    code: 'STEP_TIMEOUT',
-    message: `${step} was begun ${maxAttempts} times and was never seen done.`,
-    remedy: 'Look in the journal of the host why the agent was started again so often.',
+    code: error?.code ?? 'STEP_TIMEOUT',
+    message: `${step} was begun ${maxAttempts} times and not seen done.${error === undefined ? '' : ` The last attempt said: ${error.message}`}`,
+    remedy: error?.remedy ?? 'Look in the journal of the host why the agent was started again so often.',
   };
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { addressChangeSchema } from '../address-change.ts';
 import { addressSchema, familySchema, finiteSchema, nameSchema, uidSchema } from '../schema.ts';
+import { unitRecordSchema } from '../unit.ts';
 import { boundsSchema } from './bounds.ts';
 
 /**
@@ -57,8 +58,8 @@ export const planSchema = v.object({
   change: addressChangeSchema,
   /** All nodes of the cluster, by uid: the frozen set of the lock. */
   members: v.pipe(v.array(memberSchema), v.minLength(1)),
-  /** The systemd unit that runs RS. */
-  unit: v.string(),
+  /** The systemd unit that runs RS, as it was: what `enable` puts back. */
+  unit: unitRecordSchema,
   /** Who owns the network configuration; `hook` and `manual` where rlnet does not edit it. */
   owner: v.string(),
   /** The external addresses of the node before and after, where the old internal one is among them. */

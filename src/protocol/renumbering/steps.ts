@@ -50,13 +50,15 @@ export interface StepRule {
 }
 
 const plain: StepRule = { guards: false, held: false };
+/** What they are is each step's own: all of them for the preflight, the gate for the release. */
+const asked: StepRule = { guards: true, held: false };
 const outage: StepRule = { guards: true, held: true };
 const held: StepRule = { guards: false, held: true };
 
 /** Forward. Restoring service (enable, start) needs nobody's leave. */
 export const forwardRules: Readonly<Record<ForwardStep, StepRule>> = {
   claim: plain,
-  preflight: plain,
+  preflight: asked,
   rehearse: held,
   arm: plain,
   demote: outage,
@@ -68,7 +70,8 @@ export const forwardRules: Readonly<Record<ForwardStep, StepRule>> = {
   enable: plain,
   start: plain,
   rejoin: plain,
-  release: plain,
+  // Every shard in sync and no action running: the gate to the next node.
+  release: asked,
 };
 
 /** Back. Only what changes RS needs the lock; the registrar asks for it as well. */

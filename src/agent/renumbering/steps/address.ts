@@ -1,0 +1,298 @@
+import { type Clock, sleep } from '../../../host/ports/clock.ts';
+import type { DeadMan } from '../../../host/ports/dead-man.ts';
+import type { Interfaces } from '../../../host/ports/interfaces.ts';
+import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
+import type { NetworkOwner } from '../../../host/ports/network-owner.ts';
+import type { Wire } from '../../../host/ports/wire.ts';
+import type { Address } from '../../../protocol/address.ts';
+import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
+import { holdersOf, isUsable } from '../../../protocol/interfaces.ts';
+import { reversed } from '../../../protocol/network-owner.ts';
+import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
+import { majorityOf, type Plan } from '../../../protocol/renumbering/plan.ts';
+import { judgeDuplicates, type WireReport } from '../../../protocol/wire.ts';
+import type { Peers } from '../peers.ts';
+import type { StepExecutor } from '../renumbering.ts';
+
+/** How long a trial address stands without anybody taking it away, seconds. */
+const rehearsalSeconds = 60;
+/** A peer asks its wire for up to 5 s. Milliseconds. */
+const wireTimeoutMs = 8_000;
+const reachTimeoutMs = 12_000;
+const lookAgainMs = 500;
+
+export interface AddressStepDependencies {
+  clock: Clock;
+  peers: Peers;
+  kernel: KernelAddresses;
+  interfaces: Interfaces;
+  wire: Wire;
+  owner: NetworkOwner;
+  deadMan: DeadMan;
+  /** Where the back-up of the owner's files is kept. */
+  backupDirectory: (plan: Plan) => string;
+  signal: AbortSignal;
+}
+
+/**
+ * The new address is tried beside the old one: nobody else has it, and every peer reaches it on this card at full size. Nothing is
+ * left of it afterwards.
+ */
+export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
+  const { kernel } = deps;
+  /** Of this run of the agent only: what was rehearsed before a crash is rehearsed again. */
+  let passed = '';
+  return {
+    probe: async ({ plan }) => {
+      if (plan.kind === 'cut_over') return done('not rehearsed: the new network is not there before somebody moves the port');
+      if (plan.kind === 'already_bound') return isBound(deps, plan, plan.change.to.address);
+      if (passed === '' || (await kernel.standing()) !== undefined) return notDone('not rehearsed in this run');
+      return done(passed);
+    },
+    act: async ({ plan }) => {
+      const { change } = plan;
+      await kernel.takeBack();
+      await askEverybody(deps, plan, change.to.address);
+      await kernel.rehearse(change, rehearsalSeconds);
+      try {
+        const answers = await reachFromPeers(deps, plan, change.to.address);
+        const failed = answers.find(({ why }) => why !== undefined);
+        if (failed !== undefined) throw notReached(change.to.address, `${failed.host}: ${failed.why ?? ''}`);
+        passed = `reached by ${answers.map(({ host }) => host).join(', ')}`;
+      } finally {
+        await kernel.takeBack();
+      }
+    },
+  };
+}
+
+/** What a way back needs is on disk before anything is taken down. */
+export function armStep({ owner, deadMan, backupDirectory, signal }: AddressStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }) =>
+      (await deadMan.isArmed(plan)) ? done('back-up written, dead man armed') : notDone('the dead man is not armed'),
+    act: async ({ plan }) => {
+      if (plan.kind !== 'already_bound') await owner.backUp(plan.change, backupDirectory(plan), signal);
+      await deadMan.arm(plan);
+    },
+  };
+}
+
+/**
+ * The host has the new address in place of the old one: in the kernel, in the files of the network's owner, and for its peers. First in
+ * the kernel, for a time, until a majority of the nodes has seen it; in the files only then.
+ */
+export function readdressStep(deps: AddressStepDependencies): StepExecutor {
+  const { kernel, owner, wire, backupDirectory, signal } = deps;
+  return {
+    probe: async ({ plan }) => {
+      const bound = await isBound(deps, plan, plan.change.to.address);
+      if (plan.kind === 'already_bound' || bound.is !== 'done') return bound;
+      const old = await isBound(deps, plan, plan.change.from.address);
+      if (old.is !== 'not_done') return old.is === 'done' ? notDone('the old address is still there') : old;
+      if ((await kernel.standing()) !== undefined) return notDone('the swap is still on trial');
+      const { files, evidence } = await owner.readBack(plan.change, signal);
+      if (files !== 'to' && owner.kind !== 'manual' && owner.kind !== 'hook') {
+        return notDone(`the files of ${owner.kind} hold ${files}: ${evidence.join(' ')}`);
+      }
+      return await seenByMajority(deps, plan, plan.change.to.address);
+    },
+    act: async ({ plan }) => {
+      const { change } = plan;
+      const { address } = change.to;
+      if (plan.kind === 'already_bound') return;
+      const bound = await isBound(deps, plan, address);
+      const old = await isBound(deps, plan, change.from.address);
+      const standing = await kernel.standing();
+      if (standing !== undefined && (standing.takenBack || standing.kind === 'rehearsal')) await kernel.takeBack();
+      if (bound.is !== 'done' || old.is === 'done') {
+        if (bound.is !== 'done') await askEverybody(deps, plan, address);
+        await kernel.swap(change, plan.bounds.readdress);
+      }
+      await untilSeen(deps, plan, address);
+      await owner.persist(change, backupDirectory(plan), signal);
+      await kernel.keep();
+      await owner.activate(change, signal);
+      await wire.announce({ interface: change.link.name, address, neighbours: neighboursOf(plan) }, signal);
+    },
+  };
+}
+
+/** The old address is back in the kernel; the files follow once RS knows. */
+export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor {
+  const { kernel, wire, signal } = deps;
+  return {
+    probe: async ({ plan }) => {
+      if (plan.kind === 'already_bound') return done('nothing was changed');
+      if ((await kernel.standing()) !== undefined) return notDone('a swap is still on trial');
+      const old = await isBound(deps, plan, plan.change.from.address);
+      if (old.is !== 'done') return old;
+      const fresh = await isBound(deps, plan, plan.change.to.address);
+      if (fresh.is === 'done') return notDone('the new address is still there');
+      return fresh.is === 'not_done' ? old : fresh;
+    },
+    act: async ({ plan }) => {
+      const { from, link } = plan.change;
+      await kernel.takeBack();
+      const old = await isBound(deps, plan, from.address);
+      const fresh = await isBound(deps, plan, plan.change.to.address);
+      if (old.is === 'done' && fresh.is === 'not_done') return;
+      // Somebody may have taken the address that was free for a while.
+      if (old.is !== 'done') await askHere(deps, plan, from.address);
+      await kernel.swap(reversed(plan.change), plan.bounds.readdress);
+      await kernel.keep();
+      await wire.announce({ interface: link.name, address: from.address, neighbours: neighboursOf(plan) }, signal);
+    },
+  };
+}
+
+/** The files of the network's owner are what they were, to the byte, and the owner has taken them up. */
+export function restoreFilesStep(deps: AddressStepDependencies): StepExecutor {
+  const { owner, backupDirectory, signal } = deps;
+  return {
+    probe: async ({ plan }) => {
+      if (plan.kind === 'already_bound') return done('nothing was changed');
+      const old = await isBound(deps, plan, plan.change.from.address);
+      if (old.is !== 'done') return old;
+      const { files, evidence } = await owner.readBack(plan.change, signal);
+      return files === 'from' || owner.kind === 'manual' || owner.kind === 'hook'
+        ? done(`the files of ${owner.kind} hold the old address`)
+        : notDone(`the files of ${owner.kind} hold ${files}: ${evidence.join(' ')}`);
+    },
+    act: async ({ plan }) => {
+      await owner.restore(backupDirectory(plan), signal);
+      await owner.activate(reversed(plan.change), signal);
+    },
+  };
+}
+
+/** Whether the address is usable on the card that the plan names. */
+async function isBound({ interfaces, signal }: AddressStepDependencies, plan: Plan, address: Address): Promise<Probe> {
+  const { link: planned } = plan.change;
+  const links = await interfaces.read(signal);
+  const [holder] = holdersOf(links, address);
+  if (holder === undefined) return notDone(`${address} is on no interface`);
+  const { link, bound } = holder;
+  if (planned.mac !== undefined && link.mac !== planned.mac && plan.kind !== 'already_bound') {
+    return {
+      is: 'failed',
+      reason: {
+        code: 'ADDRESS_ON_OTHER_LINK',
+        message: `${address} is on ${link.name} (${link.mac ?? 'no MAC'}), and not on ${planned.name} (${planned.mac}).`,
+        remedy: 'Somebody else has changed the network configuration; look at ip addr on that host.',
+      },
+    };
+  }
+  if (bound.flags.includes('dadfailed')) return { is: 'failed', reason: inUse(address, 'duplicate address detection failed').report() };
+  return isUsable(bound) ? done(`${address}/${bound.prefixLength} is on ${link.name}`) : unknown(`${address} is tentative`);
+}
+
+/** Asks the wire, here and from every peer that has the address on its segment; resolves only for a free one. */
+async function askEverybody(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
+  const others = await Promise.all(
+    othersOf(plan).map(async (host): Promise<WireReport | RlnetError> => {
+      try {
+        return await deps.peers.call(host, 'wire', { address }, wireTimeoutMs);
+      } catch (thrown) {
+        return asRlnetError(thrown);
+      }
+    }),
+  );
+  const missing = others.find((answer) => answer instanceof RlnetError);
+  // Before the node is taken out every peer has to answer; after it, one that is gone must not keep the node out.
+  const reports = others.filter((answer): answer is WireReport => !(answer instanceof RlnetError));
+  if (missing !== undefined && reports.length + 1 < majorityOf(plan)) throw missing;
+  await judge(deps, plan, address, reports);
+}
+
+function askHere(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
+  return judge(deps, plan, address, []);
+}
+
+async function judge(
+  { wire, interfaces, signal }: AddressStepDependencies,
+  plan: Plan,
+  address: Address,
+  reports: readonly WireReport[],
+): Promise<void> {
+  const { name } = plan.change.link;
+  const answer = await wire.ask({ interface: name, address }, signal);
+  const own: WireReport = { host: plan.host, bound: [], asked: [{ interface: name, answer }] };
+  const verdict = judgeDuplicates(plan.host, await interfaces.read(signal), [own, ...reports]);
+  if (verdict.verdict === 'taken') throw inUse(address, verdict.evidence.join('; '));
+  if (verdict.verdict === 'unknown') {
+    throw new RlnetError(
+      'WIRE_UNKNOWN',
+      `Whether somebody has ${address} could not be found out: ${verdict.evidence.join('; ')}.`,
+      'Look whether the interface has carrier, and whether a firewall drops ARP or neighbour solicitations.',
+    );
+  }
+}
+
+/** What each peer makes of an address of this host: undefined for one that reaches it on the right card. */
+async function reachFromPeers(
+  { peers }: AddressStepDependencies,
+  plan: Plan,
+  address: Address,
+): Promise<{ host: string; why: string | undefined }[]> {
+  return await Promise.all(
+    othersOf(plan).map(async (host) => {
+      try {
+        const { outcome, why, macs } = await peers.call(host, 'reach', { address }, reachTimeoutMs);
+        if (outcome !== 'connected' && outcome !== 'refused') return { host, why: why ?? outcome };
+        const { mac } = plan.change.link;
+        const foreign = mac === undefined ? undefined : macs.find((each) => each !== mac);
+        return { host, why: foreign === undefined ? undefined : `it reaches ${foreign} there` };
+      } catch (thrown) {
+        return { host, why: asRlnetError(thrown).message };
+      }
+    }),
+  );
+}
+
+async function seenByMajority(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<Probe> {
+  const answers = await reachFromPeers(deps, plan, address);
+  const seen = answers.filter(({ why }) => why === undefined).map(({ host }) => host);
+  if (seen.length + 1 >= majorityOf(plan)) return done(`reached by ${seen.join(', ')}`);
+  return notDone(`too few reach ${address}: ${answers.map(({ host, why }) => `${host}: ${why ?? 'yes'}`).join('; ')}`);
+}
+
+/** While the swap is on trial: half its time for the peers to see the address, so that the rest has the other half. */
+async function untilSeen(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
+  const { clock, kernel, signal } = deps;
+  const until = clock.monotonic() + (plan.bounds.readdress * 1000) / 2;
+  for (;;) {
+    const seen = await seenByMajority(deps, plan, address);
+    if (seen.is === 'done') return;
+    if (clock.monotonic() > until) {
+      await kernel.takeBack();
+      throw notReached(address, seen.is === 'not_done' ? seen.evidence : 'nobody could be asked');
+    }
+    await sleep(clock, lookAgainMs, signal);
+  }
+}
+
+function othersOf({ members, host }: Plan): string[] {
+  return members.flatMap((member) => (member.host === undefined || member.host === host ? [] : member.host));
+}
+
+function neighboursOf({ members, nodeUid, change }: Plan): Address[] {
+  const peers = members.filter(({ uid }) => uid !== nodeUid).map(({ address }) => address);
+  return change.gateway === undefined ? peers : [change.gateway.to, ...peers];
+}
+
+function inUse(address: Address, evidence: string): RlnetError {
+  return new RlnetError(
+    'ADDRESS_IN_USE',
+    `${address} belongs to somebody else: ${evidence}.`,
+    'Choose another address, or find that host by its MAC address in the tables of your switches.',
+  );
+}
+
+function notReached(address: Address, why: string): RlnetError {
+  return new RlnetError(
+    'ADDRESS_NOT_REACHED',
+    `The peers do not reach ${address}: ${why}.`,
+    'Check the network, its gateway and the firewalls between the nodes; then plan anew.',
+  );
+}

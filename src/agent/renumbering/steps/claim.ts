@@ -1,0 +1,65 @@
+import type { DeadMan } from '../../../host/ports/dead-man.ts';
+import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
+import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
+import type { Progress } from '../../../protocol/renumbering/progress.ts';
+import { askHeld, claimOf, closeClaim, type ClaimDependencies, takeLock } from '../claim.ts';
+import type { StepExecutor } from '../renumbering.ts';
+
+export interface ClaimStepDependencies extends ClaimDependencies {
+  deadMan: DeadMan;
+  kernel: KernelAddresses;
+  signal: AbortSignal;
+}
+
+/** Takes the cluster's lock: with a new epoch each time, once the claim of the time before is closed. */
+export function claimStep(deps: ClaimStepDependencies): StepExecutor {
+  const { keeper } = deps;
+  return {
+    probe: async (progress) => {
+      const claim = claimOf(progress);
+      if (claim === undefined || keeper.answerHeld(claim) === 'closed') return notDone('the lock is not held');
+      const held = await askHeld(deps, claim);
+      if (held === 'held') return done(`epoch ${claim.epoch} is granted by a majority`);
+      return held === 'lost' ? notDone('the claim was closed') : unknown('no majority says that it granted the lock');
+    },
+    detail: async (progress) => {
+      const before = claimOf(progress);
+      if (before !== undefined) await closeClaim(deps, before);
+      return { epoch: String(await keeper.nextEpoch()) };
+    },
+    act: async (progress) => {
+      const claim = claimOf(progress);
+      if (claim !== undefined) await takeLock(deps, claim, deps.signal);
+    },
+  };
+}
+
+/**
+ * The end, in either direction: nothing of the rehearsal is left, the dead man is disarmed, the lock is free. The dead man goes first: a
+ * lock that stays behind holds others up, a dead man would take a healthy node down.
+ */
+export function releaseStep(deps: ClaimStepDependencies): StepExecutor {
+  const { keeper, deadMan, kernel } = deps;
+  return {
+    probe: async (progress) => {
+      if ((await kernel.standing()) !== undefined) return notDone('a trial address is still there');
+      if (await deadMan.isArmed(progress.plan)) return notDone('the dead man is armed');
+      const claim = claimOf(progress);
+      if (claim === undefined) return done('there was no claim');
+      return keeper.answerHeld(claim) === 'closed' ? done('the lock is free') : notDone('the lock is held');
+    },
+    act: async (progress) => {
+      await kernel.takeBack();
+      await deadMan.disarm();
+      const claim = claimOf(progress);
+      if (claim !== undefined) await closeClaim(deps, claim);
+    },
+  };
+}
+
+/** Guards are all there is to it: they are asked before its act, and that it acted says that they passed. */
+export const preflightStep: StepExecutor = {
+  probe: async ({ intent }: Progress) =>
+    intent === undefined ? notDone('the guards were not asked') : done('every guard passed'),
+  act: async () => {},
+};

@@ -1,0 +1,113 @@
+import type { BootClock } from '../../../host/ports/boot-clock.ts';
+import type { HostPower } from '../../../host/ports/host-power.ts';
+import type { Rs } from '../../../host/ports/rs.ts';
+import type { UnitControl } from '../../../host/ports/unit-control.ts';
+import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
+import type { Plan } from '../../../protocol/renumbering/plan.ts';
+import type { Progress } from '../../../protocol/renumbering/progress.ts';
+import type { NodeTable, ShardTable } from '../../../protocol/rs.ts';
+import type { StepExecutor } from '../renumbering.ts';
+
+export interface ServiceStepDependencies {
+  bootClock: BootClock;
+  rs: Rs;
+  units: UnitControl;
+  power: HostPower;
+  signal: AbortSignal;
+}
+
+/** Roles leave the node; what has no replica stays, and is offline while the node is out. */
+export function demoteStep({ rs }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }) => {
+      const [table, shards] = await Promise.all([rs.nodeTable(), rs.shardTable()]);
+      return judgeDemotion(plan, table, shards);
+    },
+    act: ({ plan }) => rs.demote(plan.nodeUid, plan.bounds.demote * 1000),
+  };
+}
+
+/** Whether the node has no role left but those that a person accepted to lose. */
+export function judgeDemotion({ nodeUid, options }: Plan, table: NodeTable, { shards, unread }: ShardTable) {
+  const row = table.nodes.find(({ uid }) => uid === nodeUid);
+  if (row?.role === undefined) return unknown(`RS does not say the role of node ${nodeUid}`);
+  if (unread.length > 0) return unknown(`a row of the shard table cannot be read: ${unread[0]?.reason ?? ''}`);
+  if (row.role === 'master') return notDone(`node ${nodeUid} is the cluster's master`);
+  const masters = shards.filter(
+    (shard) => shard.nodeUid === nodeUid && shard.role === 'master' && !options.acceptShards.includes(shard.uid),
+  );
+  return masters.length === 0
+    ? done(`node ${nodeUid} is not the cluster's master and has no master shard`)
+    : notDone(`master shards on node ${nodeUid}: ${masters.map(({ uid }) => `redis:${uid}`).join(', ')}`);
+}
+
+/** The unit does not start with the host any more. It runs on until the restart. */
+export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }) => {
+      const { unitFileState } = await units.record(plan.unit.unit);
+      return unitFileState === 'disabled' ? done('disabled') : notDone(`UnitFileState=${unitFileState}`);
+    },
+    act: ({ plan }) => units.disable(plan.unit),
+  };
+}
+
+/** The host has booted since the unit was disabled, and the unit does not run. */
+export function restartStep({ bootClock, units, power, signal }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async (progress) => {
+      const { activeState } = await units.record(progress.plan.unit.unit);
+      if (progress.plan.options.reboot) {
+        const { bootId } = await bootClock.now();
+        if (bootId === progress.done.get('disable')?.bootId) return notDone(`still in boot ${bootId}`);
+      }
+      if (activeState === 'inactive' || activeState === 'failed') return done(`the unit is ${activeState}`);
+      if (!progress.plan.options.reboot) return notDone(`the unit is ${activeState}`);
+      return {
+        is: 'failed',
+        reason: {
+          code: 'UNIT_PULLED_IN',
+          message: `${progress.plan.unit.unit} is ${activeState} after the boot though it is disabled: something else starts it.`,
+          remedy: `systemctl list-dependencies --reverse ${progress.plan.unit.unit} shows what does.`,
+        },
+      };
+    },
+    act: async ({ plan }) => {
+      if (plan.options.reboot) await power.reboot(`rlnet renumbers node ${plan.nodeUid} (${plan.id})`);
+      else await units.stop(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal });
+    },
+  };
+}
+
+/** As it was enabled at the start, link by link. */
+export function enableStep({ units }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }) => {
+      const { unitFileState, links } = await units.record(plan.unit.unit);
+      const same =
+        unitFileState === plan.unit.unitFileState && JSON.stringify(links) === JSON.stringify(plan.unit.links);
+      return same ? done(unitFileState) : notDone(`UnitFileState=${unitFileState}`);
+    },
+    act: ({ plan }) => units.enable(plan.unit),
+  };
+}
+
+export function startStep({ units, signal }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }) => {
+      const { activeState, result } = await units.record(plan.unit.unit);
+      return activeState === 'active' ? done('active') : notDone(`${activeState}, Result=${result}`);
+    },
+    act: ({ plan }) => units.start(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal }),
+  };
+}
+
+export function stopStep({ units, signal }: ServiceStepDependencies): StepExecutor {
+  return {
+    probe: async ({ plan }: Progress) => {
+      const { activeState } = await units.record(plan.unit.unit);
+      return activeState === 'inactive' || activeState === 'failed' ? done(activeState) : notDone(activeState);
+    },
+    act: ({ plan }) => units.stop(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal }),
+  };
+}
