@@ -60,7 +60,7 @@ export interface AgentDependencies {
   units: Units;
   rs: Rs;
   pathMtus: PathMtus;
-  wire: Pick<Wire, 'ask' | 'neighbours'>;
+  wire: Pick<Wire, 'ask' | 'neighbours' | 'reach' | 'passes'>;
   inventory: InventoryReader;
   sockets: LocalSockets;
   transport: Transport;

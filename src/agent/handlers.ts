@@ -23,6 +23,7 @@ import { localhostIpv6 } from './findings/localhost-ipv6.ts';
 import type { Log } from './log.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
+import { reachAddress } from './reach.ts';
 import type { createPeerHandlers } from './renumbering/peer-handlers.ts';
 
 /** How long a peer may take to answer a question that was forwarded to it, milliseconds. */
@@ -35,7 +36,7 @@ export interface HandlerDependencies {
   log: Log;
   meshPort: number;
   pathMtus: PathMtus;
-  wire: Pick<Wire, 'neighbours'>;
+  wire: Pick<Wire, 'neighbours' | 'reach' | 'passes'>;
   wireReport: (address: Address) => Promise<WireReport>;
   view: () => ClusterView;
   state: () => HostState;
@@ -150,6 +151,12 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
       return { unpinned: await deps.unpin(host) };
     },
     wire: async ({ address }) => deps.wireReport(address),
+    reach: async (target) => {
+      const source = deps.state().internalAddress;
+      if (source === undefined)
+        return { outcome: 'unknown', why: 'this host has no internal address', macs: [] };
+      return await reachAddress(deps.wire, known(deps.facts().observations.interfaces) ?? [], source, target);
+    },
     neighbours: async ({ address }) => {
       const entries = await deps.wire.neighbours();
       return { neighbours: entries.filter((entry) => entry.address === address).slice(0, maxNeighbours) };

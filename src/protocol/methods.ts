@@ -12,8 +12,7 @@ import {
   linksSchema,
   meshViewSchema,
 } from './state.ts';
-import { maxNeighbours, macSchema,
-  neighbourSchema, wireReportSchema } from './wire.ts';
+import { macSchema, maxNeighbours, neighbourSchema, wireReportSchema } from './wire.ts';
 
 /** A node uid or a host's name, as a person gives it on the command line. */
 const nodeReferenceSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
@@ -124,7 +123,10 @@ export const methods = {
   /** Tries an address on the mesh's port from the answering host's internal address, at full size, and says whose card it met. */
   reach: {
     callers: ['member'],
-    params: address,
+    params: v.object({
+      ...address.entries,
+      bytes: v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(65_535)),
+    }),
     result: v.object({
       outcome: v.picklist(['connected', 'refused', 'unreachable', 'too_big', 'unknown']),
       why: v.optional(v.string()),

@@ -115,7 +115,10 @@ export function nextAction(progress: Progress, facts: Facts): Action {
   const overdue = secondsSince(progress.stepSince, facts.now) > bound.seconds;
   const attempt = (progress.intent?.attempt ?? 0) + 1;
   if (overdue || attempt > maxAttempts) {
-    const reason = attempt > maxAttempts ? tooManyAttempts(step, error?.reason) : tooLate(step, bound.seconds, probe, error?.reason);
+    const reason =
+      attempt > maxAttempts
+        ? tooManyAttempts(step, error?.reason)
+        : tooLate(step, bound.seconds, probe, error?.reason);
     const given = giveUp(progress, step, reason, bound.after);
     if (given !== undefined) return given;
   }
@@ -208,7 +211,8 @@ function tooLate(step: Step, seconds: number, probe: Probe, error: Reason | unde
   return {
     code: 'STEP_TIMEOUT',
     message: `${step} was not through after ${seconds} s: ${seen}.${last}`,
-    remedy: error?.remedy ?? 'rlnet renumber show has all that was seen; docs/address-change.md explains the step.',
+    remedy:
+      error?.remedy ?? 'rlnet renumber show has all that was seen; docs/address-change.md explains the step.',
   };
 }
 

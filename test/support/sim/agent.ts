@@ -75,6 +75,8 @@ export class SimAgent implements Service {
       rs: rs.port(process, host.plan.nodeUid, files),
       wire: {
         ask: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
+        reach: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
+        passes: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
         neighbours: async () => [],
       },
       pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },

@@ -24,6 +24,7 @@ const table: Record<MethodName, readonly Caller[]> = {
   register_external: ['member'],
   still_current: ['member'],
   node_table: ['member', 'read', 'act'],
+  reach: ['member'],
   fix: ['act'],
 };
 const claim = { epoch: 1, host: 'n2', planId: 'a', members: [1, 2, 3] };
@@ -37,6 +38,7 @@ const params: Partial<Record<MethodName, object>> = {
   neighbours: { address: '192.0.2.9' },
   claim,
   held: claim,
+  reach: { address: '192.0.2.9', bytes: 1500 },
   close_claim: { host: 'n2', epoch: 1 },
   register: { ...registration, address: '192.0.2.9' },
   register_external: { ...registration, externalAddresses: ['192.0.2.9'] },

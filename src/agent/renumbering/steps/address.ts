@@ -8,8 +8,8 @@ import type { Address } from '../../../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { holdersOf, isUsable } from '../../../protocol/interfaces.ts';
 import { reversed } from '../../../protocol/network-owner.ts';
-import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
 import { majorityOf, type Plan } from '../../../protocol/renumbering/plan.ts';
+import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
 import { judgeDuplicates, type WireReport } from '../../../protocol/wire.ts';
 import type { Peers } from '../peers.ts';
 import type { StepExecutor } from '../renumbering.ts';
@@ -20,6 +20,8 @@ const rehearsalSeconds = 60;
 const wireTimeoutMs = 8_000;
 const reachTimeoutMs = 12_000;
 const lookAgainMs = 500;
+/** What every link carries for IPv6 (RFC 8200). */
+const smallestMtu = 1_280;
 
 export interface AddressStepDependencies {
   clock: Clock;
@@ -44,9 +46,11 @@ export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
   let passed = '';
   return {
     probe: async ({ plan }) => {
-      if (plan.kind === 'cut_over') return done('not rehearsed: the new network is not there before somebody moves the port');
+      if (plan.kind === 'cut_over')
+        return done('not rehearsed: the new network is not there before somebody moves the port');
       if (plan.kind === 'already_bound') return isBound(deps, plan, plan.change.to.address);
-      if (passed === '' || (await kernel.standing()) !== undefined) return notDone('not rehearsed in this run');
+      if (passed === '' || (await kernel.standing()) !== undefined)
+        return notDone('not rehearsed in this run');
       return done(passed);
     },
     act: async ({ plan }) => {
@@ -70,7 +74,9 @@ export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
 export function armStep({ owner, deadMan, backupDirectory, signal }: AddressStepDependencies): StepExecutor {
   return {
     probe: async ({ plan }) =>
-      (await deadMan.isArmed(plan)) ? done('back-up written, dead man armed') : notDone('the dead man is not armed'),
+      (await deadMan.isArmed(plan))
+        ? done('back-up written, dead man armed')
+        : notDone('the dead man is not armed'),
     act: async ({ plan }) => {
       if (plan.kind !== 'already_bound') await owner.backUp(plan.change, backupDirectory(plan), signal);
       await deadMan.arm(plan);
@@ -104,7 +110,8 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       const bound = await isBound(deps, plan, address);
       const old = await isBound(deps, plan, change.from.address);
       const standing = await kernel.standing();
-      if (standing !== undefined && (standing.takenBack || standing.kind === 'rehearsal')) await kernel.takeBack();
+      if (standing !== undefined && (standing.takenBack || standing.kind === 'rehearsal'))
+        await kernel.takeBack();
       if (bound.is !== 'done' || old.is === 'done') {
         if (bound.is !== 'done') await askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress);
@@ -141,7 +148,10 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
       if (old.is !== 'done') await askHere(deps, plan, from.address);
       await kernel.swap(reversed(plan.change), plan.bounds.readdress);
       await kernel.keep();
-      await wire.announce({ interface: link.name, address: from.address, neighbours: neighboursOf(plan) }, signal);
+      await wire.announce(
+        { interface: link.name, address: from.address, neighbours: neighboursOf(plan) },
+        signal,
+      );
     },
   };
 }
@@ -167,7 +177,11 @@ export function restoreFilesStep(deps: AddressStepDependencies): StepExecutor {
 }
 
 /** Whether the address is usable on the card that the plan names. */
-async function isBound({ interfaces, signal }: AddressStepDependencies, plan: Plan, address: Address): Promise<Probe> {
+async function isBound(
+  { interfaces, signal }: AddressStepDependencies,
+  plan: Plan,
+  address: Address,
+): Promise<Probe> {
   const { link: planned } = plan.change;
   const links = await interfaces.read(signal);
   const [holder] = holdersOf(links, address);
@@ -183,8 +197,11 @@ async function isBound({ interfaces, signal }: AddressStepDependencies, plan: Pl
       },
     };
   }
-  if (bound.flags.includes('dadfailed')) return { is: 'failed', reason: inUse(address, 'duplicate address detection failed').report() };
-  return isUsable(bound) ? done(`${address}/${bound.prefixLength} is on ${link.name}`) : unknown(`${address} is tentative`);
+  if (bound.flags.includes('dadfailed'))
+    return { is: 'failed', reason: inUse(address, 'duplicate address detection failed').report() };
+  return isUsable(bound)
+    ? done(`${address}/${bound.prefixLength} is on ${link.name}`)
+    : unknown(`${address} is tentative`);
 }
 
 /** Asks the wire, here and from every peer that has the address on its segment; resolves only for a free one. */
@@ -231,14 +248,16 @@ async function judge(
 
 /** What each peer makes of an address of this host: undefined for one that reaches it on the right card. */
 async function reachFromPeers(
-  { peers }: AddressStepDependencies,
+  { peers, interfaces, signal }: AddressStepDependencies,
   plan: Plan,
   address: Address,
 ): Promise<{ host: string; why: string | undefined }[]> {
+  const [holder] = holdersOf(await interfaces.read(signal), address);
+  const bytes = holder?.link.mtu ?? smallestMtu;
   return await Promise.all(
     othersOf(plan).map(async (host) => {
       try {
-        const { outcome, why, macs } = await peers.call(host, 'reach', { address }, reachTimeoutMs);
+        const { outcome, why, macs } = await peers.call(host, 'reach', { address, bytes }, reachTimeoutMs);
         if (outcome !== 'connected' && outcome !== 'refused') return { host, why: why ?? outcome };
         const { mac } = plan.change.link;
         const foreign = mac === undefined ? undefined : macs.find((each) => each !== mac);
@@ -254,7 +273,9 @@ async function seenByMajority(deps: AddressStepDependencies, plan: Plan, address
   const answers = await reachFromPeers(deps, plan, address);
   const seen = answers.filter(({ why }) => why === undefined).map(({ host }) => host);
   if (seen.length + 1 >= majorityOf(plan)) return done(`reached by ${seen.join(', ')}`);
-  return notDone(`too few reach ${address}: ${answers.map(({ host, why }) => `${host}: ${why ?? 'yes'}`).join('; ')}`);
+  return notDone(
+    `too few reach ${address}: ${answers.map(({ host, why }) => `${host}: ${why ?? 'yes'}`).join('; ')}`,
+  );
 }
 
 /** While the swap is on trial: half its time for the peers to see the address, so that the rest has the other half. */

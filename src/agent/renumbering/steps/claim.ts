@@ -2,7 +2,7 @@ import type { DeadMan } from '../../../host/ports/dead-man.ts';
 import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
 import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../../protocol/renumbering/progress.ts';
-import { askHeld, claimOf, closeClaim, type ClaimDependencies, takeLock } from '../claim.ts';
+import { askHeld, type ClaimDependencies, claimOf, closeClaim, takeLock } from '../claim.ts';
 import type { StepExecutor } from '../renumbering.ts';
 
 export interface ClaimStepDependencies extends ClaimDependencies {
@@ -17,10 +17,13 @@ export function claimStep(deps: ClaimStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
       const claim = claimOf(progress);
-      if (claim === undefined || keeper.answerHeld(claim) === 'closed') return notDone('the lock is not held');
+      if (claim === undefined || keeper.answerHeld(claim) === 'closed')
+        return notDone('the lock is not held');
       const held = await askHeld(deps, claim);
       if (held === 'held') return done(`epoch ${claim.epoch} is granted by a majority`);
-      return held === 'lost' ? notDone('the claim was closed') : unknown('no majority says that it granted the lock');
+      return held === 'lost'
+        ? notDone('the claim was closed')
+        : unknown('no majority says that it granted the lock');
     },
     detail: async (progress) => {
       const before = claimOf(progress);

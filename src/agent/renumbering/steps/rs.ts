@@ -3,8 +3,8 @@ import type { Rs } from '../../../host/ports/rs.ts';
 import type { Address } from '../../../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { registrationMayLandFor } from '../../../protocol/renumbering/bounds.ts';
-import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
+import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
 import { type Progress, secondsSince } from '../../../protocol/renumbering/progress.ts';
 import type { BootTime } from '../../../protocol/renumbering/records.ts';
 import type { RsNode } from '../../../protocol/rs.ts';
@@ -26,7 +26,8 @@ export interface RsStepDependencies {
 export function registerStep(deps: RsStepDependencies): StepExecutor {
   return {
     probe: async ({ plan }) => holdsAddress(await rowFromPeer(deps, plan), plan.change.to.address),
-    act: (progress, attempt) => register(deps, progress, 'register', attempt, progress.plan.change.to.address),
+    act: (progress, attempt) =>
+      register(deps, progress, 'register', attempt, progress.plan.change.to.address),
   };
 }
 
@@ -137,7 +138,11 @@ async function rowFromPeer({ peers }: RsStepDependencies, plan: Plan): Promise<R
 function rowIn(nodes: readonly RsNode[], uid: number): RsNode {
   const row = nodes.find((node) => node.uid === uid);
   if (row !== undefined) return row;
-  throw new RlnetError('OUTPUT_UNREADABLE', `RS shows no node ${uid} that can be read.`, 'Run rladmin status nodes by hand.');
+  throw new RlnetError(
+    'OUTPUT_UNREADABLE',
+    `RS shows no node ${uid} that can be read.`,
+    'Run rladmin status nodes by hand.',
+  );
 }
 
 function holdsAddress({ address }: RsNode, wanted: Address): Probe {
@@ -150,7 +155,11 @@ function holdsExternal({ externalAddresses }: RsNode, wanted: readonly Address[]
 }
 
 /** Seconds for which an `addr set` that was asked for then may still land. In another boot nobody knows when that was. */
-async function stillLandingFor({ bootClock }: RsStepDependencies, { bounds }: Plan, asked: BootTime): Promise<number> {
+async function stillLandingFor(
+  { bootClock }: RsStepDependencies,
+  { bounds }: Plan,
+  asked: BootTime,
+): Promise<number> {
   return Math.max(0, registrationMayLandFor(bounds) - secondsSince(asked, await bootClock.now()));
 }
 
@@ -194,7 +203,9 @@ function registration(progress: Progress, step: Parameters<typeof actName>[1], a
 
 /** The other nodes' hosts, another one first with each attempt. */
 function registrarsOf({ members, host }: Plan, skip: number): string[] {
-  const hosts = members.flatMap((member) => (member.host === undefined || member.host === host ? [] : member.host));
+  const hosts = members.flatMap((member) =>
+    member.host === undefined || member.host === host ? [] : member.host,
+  );
   const first = hosts.length === 0 ? 0 : skip % hosts.length;
   return [...hosts.slice(first), ...hosts.slice(0, first)];
 }

@@ -2,8 +2,8 @@ import type { BootClock } from '../../../host/ports/boot-clock.ts';
 import type { HostPower } from '../../../host/ports/host-power.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
 import type { UnitControl } from '../../../host/ports/unit-control.ts';
-import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
+import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../../protocol/renumbering/progress.ts';
 import type { NodeTable, ShardTable } from '../../../protocol/rs.ts';
 import type { StepExecutor } from '../renumbering.ts';
@@ -31,10 +31,12 @@ export function demoteStep({ rs }: ServiceStepDependencies): StepExecutor {
 export function judgeDemotion({ nodeUid, options }: Plan, table: NodeTable, { shards, unread }: ShardTable) {
   const row = table.nodes.find(({ uid }) => uid === nodeUid);
   if (row?.role === undefined) return unknown(`RS does not say the role of node ${nodeUid}`);
-  if (unread.length > 0) return unknown(`a row of the shard table cannot be read: ${unread[0]?.reason ?? ''}`);
+  if (unread.length > 0)
+    return unknown(`a row of the shard table cannot be read: ${unread[0]?.reason ?? ''}`);
   if (row.role === 'master') return notDone(`node ${nodeUid} is the cluster's master`);
   const masters = shards.filter(
-    (shard) => shard.nodeUid === nodeUid && shard.role === 'master' && !options.acceptShards.includes(shard.uid),
+    (shard) =>
+      shard.nodeUid === nodeUid && shard.role === 'master' && !options.acceptShards.includes(shard.uid),
   );
   return masters.length === 0
     ? done(`node ${nodeUid} is not the cluster's master and has no master shard`)
@@ -85,7 +87,8 @@ export function enableStep({ units }: ServiceStepDependencies): StepExecutor {
     probe: async ({ plan }) => {
       const { unitFileState, links } = await units.record(plan.unit.unit);
       const same =
-        unitFileState === plan.unit.unitFileState && JSON.stringify(links) === JSON.stringify(plan.unit.links);
+        unitFileState === plan.unit.unitFileState &&
+        JSON.stringify(links) === JSON.stringify(plan.unit.links);
       return same ? done(unitFileState) : notDone(`UnitFileState=${unitFileState}`);
     },
     act: ({ plan }) => units.enable(plan.unit),
@@ -106,7 +109,9 @@ export function stopStep({ units, signal }: ServiceStepDependencies): StepExecut
   return {
     probe: async ({ plan }: Progress) => {
       const { activeState } = await units.record(plan.unit.unit);
-      return activeState === 'inactive' || activeState === 'failed' ? done(activeState) : notDone(activeState);
+      return activeState === 'inactive' || activeState === 'failed'
+        ? done(activeState)
+        : notDone(activeState);
     },
     act: ({ plan }) => units.stop(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal }),
   };

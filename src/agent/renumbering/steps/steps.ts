@@ -8,7 +8,13 @@ import {
   restoreFilesStep,
 } from './address.ts';
 import { type ClaimStepDependencies, claimStep, preflightStep, releaseStep } from './claim.ts';
-import { externalStep, type RsStepDependencies, registerStep, rejoinStep, restoreRegistrationStep } from './rs.ts';
+import {
+  externalStep,
+  type RsStepDependencies,
+  registerStep,
+  rejoinStep,
+  restoreRegistrationStep,
+} from './rs.ts';
 import {
   demoteStep,
   disableStep,
