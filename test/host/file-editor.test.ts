@@ -1,5 +1,7 @@
-import { execFile } from 'node:child_process';
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { createClock } from '../../src/host/clock.ts';
@@ -7,9 +9,15 @@ import { createExec } from '../../src/host/exec.ts';
 import { createFileEditor } from '../../src/host/file-editor.ts';
 import { isRoot } from '../support/netns.ts';
 import { execWithPrograms } from '../support/programs.ts';
+import { full } from '../support/sampling.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const run = promisify(execFile);
+const checkout = join(import.meta.dirname, '../..');
+const node = join(checkout, 'node_modules/.bin/node');
+const editForever = join(checkout, 'test/support/edit-forever.ts');
+
+const kills = full ? 200 : 25;
 
 /** Everything of a file but its content: as stat, getfattr (ACL and SELinux label among them) and getfacl say it. */
 async function attributesOf(path: string): Promise<string> {
@@ -50,6 +58,33 @@ describe.skipIf(!isRoot)('a file that is edited (needs root)', () => {
     });
     expect(await readFile(path, 'utf8')).toBe('new');
     expect(await attributesOf(path)).toBe(before);
+  });
+
+  it(`holds the old content or the new one, whole, after a kill at any moment (${kills} kills)`, async () => {
+    const { root, path } = await furnished();
+    const attributes = await attributesOf(path);
+    const contents = [Buffer.from('old'), Buffer.from('new'.repeat(5_000))];
+    const editor = createFileEditor(createExec(), createClock(), `${root}/backups`);
+    const seen = new Set<string>();
+    for (let round = 0; round < kills; round += 1) {
+      // In a process namespace, so that the programs that it runs are gone with it.
+      const command = ['--pid', '--fork', '--kill-child', node, editForever, path, `${root}/backups`];
+      const child = spawn('unshare', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+      await once(child.stdout, 'data');
+      // Some edits later, anywhere in one of them.
+      await new Promise((resolve) => setTimeout(resolve, (round * 7) % 40));
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      const now = await readFile(path);
+      expect(contents.some((content) => content.equals(now))).toBe(true);
+      expect(await attributesOf(path)).toBe(attributes);
+      seen.add((await readdir(`${root}/etc`)).join());
+      await editor.replace(path, now, Buffer.from('old'));
+      expect(await readdir(`${root}/etc`)).toEqual(['hosts']);
+      expect(await readdir(`${root}/backups`)).toHaveLength(1);
+    }
+    // Otherwise no kill came while an edit was under way.
+    expect([...seen].some((names) => names.includes('.rlnet.tmp'))).toBe(true);
   });
 
   it.each([

@@ -18,7 +18,7 @@ export async function interfaces(
   return await withAgent(context, options.runtimeDirectory, async (client) => {
     const fetched = await fetchAll(client, node);
     const { interfaces: links, internalFamily, internalAddress } = fetched;
-    // What the cluster and RS have settled is not chosen again.
+    // What RS or the seeds have settled is not chosen again.
     const wanted = {
       ...(internalFamily === undefined ? {} : { useInternalIpv6: internalFamily === 'ipv6' }),
       ...(internalAddress === undefined ? {} : { internal: internalAddress }),

@@ -55,7 +55,7 @@ export function renderInterfaces(report: InterfacesReport): string {
     ...renderTable(['INTERFACE', 'ADDRESS', 'CLASS', 'DETAILS', 'CANDIDATE', 'WHY'], rows),
     ...unlisted,
     '',
-    ...(internalAddress === undefined ? [] : [`internal address of the node in RS: ${internalAddress}`]),
+    ...(internalAddress === undefined ? [] : [`internal address of this host: ${internalAddress}`]),
     ...renderChoice(choice),
   ].join('\n')}\n`;
 }
