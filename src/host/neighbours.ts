@@ -22,7 +22,8 @@ export async function readNeighbours(
   address: Address | undefined,
   signal?: AbortSignal,
 ): Promise<Neighbour[]> {
-  const query = ['-j', 'neigh', 'show', ...(address === undefined ? [] : ['to', address])];
+  // Without `nud all` those that somebody fixed as NOARP are left out, and would be deleted as nobody's.
+  const query = ['-j', 'neigh', 'show', ...(address === undefined ? [] : ['to', address]), 'nud', 'all'];
   const options = { timeoutMs, maxBytes, ...(signal === undefined ? {} : { signal }) };
   const result = await exec.run('ip', query, options);
   if (result.exitCode !== 0) {

@@ -301,15 +301,19 @@ describe.skipIf(!isRoot)('the wire of a segment (needs root)', () => {
     const [asker] = [await segment.host(), await segment.host()];
     await give(asker, 'ipv6', 1);
     const question = { interface: 'eth0', address: address('ipv6', 9) };
-    await asker.ip(`neigh add ${question.address} lladdr 02:00:00:00:00:01 dev eth0 nud permanent`);
-    await expect(wireOf(asker).ask(question)).resolves.toEqual({
-      outcome: 'unknown',
-      why: expect.stringContaining('is fixed in the neighbour table of eth0 (PERMANENT)'),
-    });
-    expect(await entryOf(asker, question.address)).toMatchObject({
-      mac: '02:00:00:00:00:01',
-      states: ['PERMANENT'],
-    });
+    for (const state of ['PERMANENT', 'NOARP']) {
+      await asker.ip(
+        `neigh replace ${question.address} lladdr 02:00:00:00:00:01 dev eth0 nud ${state.toLowerCase()}`,
+      );
+      await expect(wireOf(asker).ask(question)).resolves.toEqual({
+        outcome: 'unknown',
+        why: expect.stringContaining(`is fixed in the neighbour table of eth0 (${state})`),
+      });
+      expect(await entryOf(asker, question.address)).toMatchObject({
+        mac: '02:00:00:00:00:01',
+        states: [state],
+      });
+    }
     await asker.ip(`neigh del ${question.address} dev eth0\naddr flush dev eth0 scope link`);
     await expect(wireOf(asker).ask(question)).resolves.toEqual({
       outcome: 'unknown',

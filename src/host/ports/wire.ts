@@ -15,11 +15,11 @@ export interface Wire {
    * answer of another host, in milliseconds; as `silent` after about 2.5 s and 7 questions, so that one is heard that answers only
    * every third. Where only a card of this host answers, others are waited for, up to 2.5 s more. A router that answers for
    * others (proxy ARP) looks like an owner. That the questions left is proven, that answers may come in is not: on a host that drops
-   * them its gateway is silent too.
+   * them, or behind a switch port that does not forward yet, its gateway is silent too.
    */
   ask(question: WireQuestion, signal?: AbortSignal): Promise<WireAnswer>;
 
-  /** Both neighbour tables of the kernel. One exec. @throws RlnetError COMMAND_FAILED, OUTPUT_UNREADABLE; what Exec throws. */
+  /** Both neighbour tables of the kernel, with the fixed entries and those of multicast groups. One exec. @throws RlnetError COMMAND_FAILED, OUTPUT_UNREADABLE; what Exec throws. */
   neighbours(signal?: AbortSignal): Promise<Neighbour[]>;
 
   /**

@@ -53,6 +53,6 @@ it('says what ip says where the neighbour tables cannot be read', async () => {
   const exec = await execWithPrograms({ ip: 'echo no netlink >&2; exit 1' });
   await expect(wireWith(exec).neighbours()).rejects.toMatchObject({
     code: 'COMMAND_FAILED',
-    message: 'ip -j neigh show ended with exit status 1: no netlink',
+    message: 'ip -j neigh show nud all ended with exit status 1: no netlink',
   });
 });
