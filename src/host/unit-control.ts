@@ -1,47 +1,17 @@
 import { dirname } from 'node:path';
 import { errnoOf, RlnetError } from '../protocol/errors.ts';
 import { judgeDisabled, judgeEnabled, type UnitRecord } from '../protocol/unit.ts';
-import {
-  type JobHistory,
-  judgeStart,
-  judgeStop,
-  type RunFailure,
-  type RunVerdict,
-  type UnitRun,
-} from '../protocol/unit-run.ts';
-import { type Clock, sleep } from './ports/clock.ts';
-import { commandFailed, type Exec } from './ports/exec.ts';
+import { judgeStart, judgeStop } from '../protocol/unit-run.ts';
+import type { Clock } from './ports/clock.ts';
+import { commandFailed, type Exec, type ExecResult } from './ports/exec.ts';
 import type { Files } from './ports/files.ts';
-import type { JobOptions, UnitControl } from './ports/unit-control.ts';
-import { show, showUnit } from './systemctl.ts';
-import { adjustLinks, dependantOf, type FoundLink, findLinks, syncDirectories } from './unit-links.ts';
-import { parseUnitState, stateProperties } from './units.ts';
+import type { UnitControl } from './ports/unit-control.ts';
+import { jobRunner } from './unit-jobs.ts';
+import { adjustLinks, type FoundLink, findLinks, syncDirectories } from './unit-links.ts';
+import { configuredUnits, unitRecorder } from './unit-record.ts';
 
-/** Where `systemctl enable` and `disable` work (systemd.unit(5), "Unit File Load Path"). */
-const configuredUnits = '/etc/systemd/system';
-
-/** Both end with a reload of systemd, which runs every generator of the host. */
+/** Enable, disable and daemon-reload have systemd read all units anew, which runs every generator of the host. */
 const changeTimeoutMs = 60_000;
-
-/** With `--no-block` systemctl only queues the job. */
-const queueTimeoutMs = 10_000;
-
-const pollMs = 250;
-
-/** So many lines of the journal go into an error. */
-const evidenceLines = 3;
-
-const recordProperties = [
-  ...stateProperties,
-  ...['Names', 'FragmentPath', 'SourcePath', 'DropInPaths', 'NeedDaemonReload', 'WantedBy', 'RequiredBy'],
-  ...['UpheldBy', 'BoundBy', 'ConsistsOf', 'TriggeredBy', 'OnFailureOf', 'OnSuccessOf'],
-];
-
-const runProperties = [
-  ...['ActiveState', 'SubState', 'Result', 'Job', 'InvocationID', 'StateChangeTimestampMonotonic'],
-  ...['ConditionTimestampMonotonic', 'ConditionResult', 'AssertResult', 'NRestarts'],
-  ...['StartLimitBurst'],
-];
 
 export interface UnitControlDependencies {
   exec: Exec;
@@ -51,69 +21,11 @@ export interface UnitControlDependencies {
 
 /** The real systemd, through systemctl and the links that it keeps. */
 export function createUnitControl({ exec, files, clock }: UnitControlDependencies): UnitControl {
-  const record = async (unit: string): Promise<UnitRecord> => {
-    const [shown, [manager]] = await Promise.all([
-      showUnit(exec, recordProperties, unit),
-      show(exec, ['UnitPath'], []),
-    ]);
-    const list = (text: string): string[] => text.split(' ').filter((word) => word !== '');
-    const units = (name: string): string[] => list(shown.present(name)).toSorted();
-    // Newer than systemd 239, or never of a service.
-    const unitsIfKnown = (name: string): string[] => list(shown.optional(name)).toSorted();
-    const names = units('Names');
-    const fragmentPath = shown.present('FragmentPath');
-    const dropInPaths = list(shown.present('DropInPaths'));
-    const searched = list(manager?.filled('UnitPath') ?? '');
-    const own = await findLinks([configuredUnits], names);
-    const others = (await findLinks(searched, names)).filter(
-      ({ path }) => !own.some((link) => link.path === path),
-    );
-    const dependants = await dependantsOf([...own, ...others]);
-    return {
-      ...parseUnitState(shown),
-      names,
-      fragmentPath,
-      sourcePath: shown.optional('SourcePath'),
-      dropInPaths,
-      needDaemonReload: shown.filled('NeedDaemonReload') === 'yes',
-      wantedBy: units('WantedBy'),
-      requiredBy: units('RequiredBy'),
-      upheldBy: unitsIfKnown('UpheldBy'),
-      boundBy: units('BoundBy'),
-      consistsOf: units('ConsistsOf'),
-      triggeredBy: units('TriggeredBy'),
-      onFailureOf: unitsIfKnown('OnFailureOf'),
-      onSuccessOf: unitsIfKnown('OnSuccessOf'),
-      also: await alsoIn([fragmentPath, ...dropInPaths]),
-      links: own.map((link) => ({ ...link, dependant: dependants(link) })),
-      otherLinks: others.map((link) => ({ ...link, dependant: dependants(link) })),
-    };
-  };
+  const record = unitRecorder(exec, files);
+  const run = jobRunner(exec, clock);
 
-  /** The own names of the units in whose directories links lie: `default.target.wants` is another unit's under an alias. */
-  const dependantsOf = async (links: readonly FoundLink[]): Promise<(link: FoundLink) => string> => {
-    const directories = [...new Set(links.map(dependantOf))].filter((unit) => unit !== undefined);
-    if (directories.length === 0) return () => '';
-    const shown = await show(exec, ['Id'], directories);
-    const ids = new Map(directories.map((unit, index) => [unit, shown[index]?.filled('Id') ?? unit]));
-    return (link) => ids.get(dependantOf(link) ?? '') ?? '';
-  };
-
-  /** `Also=` of the unit's files: systemd has no property for it. */
-  const alsoIn = async (paths: readonly string[]): Promise<string[]> => {
-    const texts = await Promise.all(paths.filter((path) => path !== '').map(readUnitFile));
-    return [...new Set(texts.flatMap(parseAlso))].toSorted();
-  };
-
-  const readUnitFile = async (path: string): Promise<string> => {
-    try {
-      return (await files.readIfExists(path)) ?? '';
-    } catch (thrown) {
-      // The file of a masked unit is /dev/null or nothing at all; what cannot be read otherwise is told by LoadState.
-      if (errnoOf(thrown) !== undefined) return '';
-      throw thrown;
-    }
-  };
+  const systemctl = (...args: string[]): Promise<ExecResult> =>
+    exec.run('systemctl', ['--no-ask-password', ...args], { timeoutMs: changeTimeoutMs });
 
   const sync = (...links: readonly (readonly FoundLink[])[]): Promise<void> =>
     syncDirectories([configuredUnits, ...links.flat().map(({ path }) => dirname(path))]);
@@ -121,10 +33,8 @@ export function createUnitControl({ exec, files, clock }: UnitControlDependencie
   const disable = async (recorded: UnitRecord): Promise<void> => {
     const { unit } = recorded;
     const before = await findLinks([configuredUnits], recorded.names);
-    const result = await exec.run('systemctl', ['--no-ask-password', 'disable', '--', unit], {
-      timeoutMs: changeTimeoutMs,
-    });
-    await sync(recorded.links, before);
+    const result = await systemctl('disable', '--', unit);
+    await orNotWritten('UNIT_STILL_ENABLED', unit, () => sync(recorded.links, before));
     if (result.exitCode !== 0) throw changeFailed('disable', unit, result);
     const refusal = judgeDisabled(await record(unit));
     if (refusal !== undefined) throw refusal;
@@ -133,125 +43,21 @@ export function createUnitControl({ exec, files, clock }: UnitControlDependencie
   const enable = async (recorded: UnitRecord): Promise<void> => {
     const { unit, names, links } = recorded;
     const before = await findLinks([configuredUnits], names);
-    const result = await exec.run('systemctl', ['--no-ask-password', 'enable', '--', unit], {
-      timeoutMs: changeTimeoutMs,
-    });
+    const result = await systemctl('enable', '--', unit);
     // Also where systemctl failed: the links alone start the unit with the host.
-    const after = await findLinks([configuredUnits], names);
-    const adjusted = await adjustLinks(links, before, after);
-    await sync(links, before, after);
+    const adjusted = await orNotWritten('UNIT_NOT_RESTORED', unit, async () => {
+      const after = await findLinks([configuredUnits], names);
+      const changed = await adjustLinks(links, before, after);
+      await sync(links, before, after);
+      return changed;
+    });
     if (adjusted) {
-      const reload = await exec.run('systemctl', ['daemon-reload'], { timeoutMs: changeTimeoutMs });
+      const reload = await systemctl('daemon-reload');
       if (reload.exitCode !== 0) throw changeFailed('daemon-reload, for', unit, reload);
     }
     const refusal = judgeEnabled(recorded, await record(unit));
     if (refusal === undefined) return;
     throw result.exitCode === 0 ? refusal : changeFailed('enable', unit, result);
-  };
-
-  const look = async (unit: string): Promise<UnitRun> => {
-    const shown = await showUnit(exec, runProperties, unit);
-    return {
-      activeState: shown.filled('ActiveState'),
-      subState: shown.filled('SubState'),
-      result: shown.optional('Result'),
-      job: shown.optional('Job').replace(/^0$/, ''),
-      invocationId: shown.present('InvocationID'),
-      changedAt: shown.filled('StateChangeTimestampMonotonic'),
-      conditionsAt: shown.filled('ConditionTimestampMonotonic'),
-      conditionsMet: shown.filled('ConditionResult') === 'yes' && shown.filled('AssertResult') === 'yes',
-      restarts: Number(shown.optional('NRestarts')),
-      startLimitBurst: Number(shown.optional('StartLimitBurst')),
-    };
-  };
-
-  const run = async (
-    verb: 'start' | 'stop',
-    unit: string,
-    judge: (now: UnitRun, history: JobHistory) => RunVerdict,
-    { boundMs, signal }: JobOptions,
-  ): Promise<void> => {
-    signal.throwIfAborted();
-    const before = await look(unit);
-    const asked = clock.monotonic();
-    const result = await exec.run('systemctl', [verb, '--no-block', '--no-ask-password', '--', unit], {
-      timeoutMs: queueTimeoutMs,
-    });
-    if (result.exitCode !== 0) throw changeFailed(verb, unit, result);
-
-    let seenJob = false;
-    let steady: { invocationId: string; since: number } | undefined;
-    for (;;) {
-      let unanswered: RlnetError | undefined;
-      let now: UnitRun | undefined;
-      try {
-        now = await look(unit);
-      } catch (thrown) {
-        // systemd does not answer while it reloads. The job goes on, so this is no end.
-        if (!(thrown instanceof RlnetError && thrown.retryable)) throw thrown;
-        unanswered = thrown;
-      }
-      const at = clock.monotonic();
-      if (now !== undefined) {
-        seenJob ||= now.job !== '';
-        const active = now.activeState === 'active' && now.job === '';
-        const sameRun = active && steady?.invocationId === now.invocationId;
-        if (!sameRun) steady = active ? { invocationId: now.invocationId, since: at } : undefined;
-        const steadyMs = at - (steady?.since ?? at);
-        const verdict = judge(now, { before, seenJob, elapsedMs: at - asked, steadyMs });
-        if (verdict === 'done') return;
-        if (verdict !== 'pending') throw await runFailed(verb, unit, verdict, now);
-      }
-      if (at - asked >= boundMs) throw unanswered ?? (await tooLong(verb, unit, boundMs, now));
-      await sleep(clock, pollMs, signal);
-    }
-  };
-
-  /** The last lines that the journal has of the unit, for an error; that they cannot be had hides nothing else. */
-  const evidence = async (unit: string): Promise<string> => {
-    const args = [
-      '--no-pager',
-      '--quiet',
-      '--boot',
-      '--output=cat',
-      `--lines=${evidenceLines}`,
-      '--unit',
-      unit,
-    ];
-    try {
-      const { exitCode, stdout } = await exec.run('journalctl', args, { timeoutMs: queueTimeoutMs });
-      const said = exitCode === 0 ? stdout.trim().replaceAll(/\s*\n\s*/g, ' / ') : '';
-      return said === '' ? '' : ` The journal says: ${said.slice(-longestEvidence)}`;
-    } catch (thrown) {
-      if (thrown instanceof RlnetError) return '';
-      throw thrown;
-    }
-  };
-
-  const runFailed = async (
-    verb: 'start' | 'stop',
-    unit: string,
-    code: RunFailure,
-    now: UnitRun,
-  ): Promise<RlnetError> => {
-    const { sentence, remedy } = runFailures[code];
-    const state = `ActiveState=${now.activeState}, SubState=${now.subState}, Result=${now.result}`;
-    const message = `${sentence(unit, verb)} (${state}).${await evidence(unit)}`;
-    return new RlnetError(code, message, remedy(unit));
-  };
-
-  const tooLong = async (
-    verb: 'start' | 'stop',
-    unit: string,
-    boundMs: number,
-    now: UnitRun | undefined,
-  ): Promise<RlnetError> => {
-    const state = now === undefined ? '' : ` and is ${now.activeState} (${now.subState})`;
-    return new RlnetError(
-      'UNIT_TIMEOUT',
-      `${unit} did not ${verb} within ${boundMs / 1000} s${state}; its job goes on.${await evidence(unit)}`,
-      `systemctl status ${unit} and systemctl list-jobs show what it waits for.`,
-    );
   };
 
   return {
@@ -263,36 +69,25 @@ export function createUnitControl({ exec, files, clock }: UnitControlDependencie
   };
 }
 
-/** The most that an error repeats of the journal, in characters. */
-const longestEvidence = 300;
-
-const runFailures: Record<
-  RunFailure,
-  { sentence: (unit: string, verb: string) => string; remedy: (unit: string) => string }
-> = {
-  UNIT_FAILED: {
-    sentence: (unit) => `${unit} was started and failed`,
-    remedy: (unit) => `journalctl -u ${unit} says why; put that right and start it again.`,
-  },
-  UNIT_START_LIMIT: {
-    sentence: (unit) => `${unit} has failed so often in a row that systemd does not start it again`,
-    remedy: (unit) => `journalctl -u ${unit} says why it failed; then: systemctl reset-failed ${unit}`,
-  },
-  UNIT_CONDITION_UNMET: {
-    sentence: (unit) =>
-      `systemd skipped the start of ${unit}, because a condition in its unit file does not hold`,
-    remedy: (unit) => `systemctl status ${unit} names the condition.`,
-  },
-  UNIT_JOB_CANCELLED: {
-    sentence: (unit, verb) => `Something else cancelled the ${verb} of ${unit}, or undid it`,
-    remedy: (unit) =>
-      `journalctl -u ${unit} may say who; look for another person or program at work on this host.`,
-  },
-  UNIT_UNCHANGED: {
-    sentence: (unit, verb) => `systemctl took the ${verb} of ${unit}, and nothing happened`,
-    remedy: (unit) => `systemctl status ${unit} and systemctl list-jobs may say why.`,
-  },
-};
+/** What the disk refuses (EROFS, ENOSPC, EIO) as an error of the unit. A failed fsync is final: what is on the disk, nobody knows. */
+async function orNotWritten<T>(
+  code: 'UNIT_STILL_ENABLED' | 'UNIT_NOT_RESTORED',
+  unit: string,
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write();
+  } catch (thrown) {
+    const errno = errnoOf(thrown);
+    if (errno === undefined) throw thrown;
+    throw new RlnetError(
+      code,
+      `The links of ${unit} under ${configuredUnits} could not be written to the disk (${errno}).`,
+      `Look at the file system that ${configuredUnits} is on; then see what systemctl is-enabled ${unit} says after a restart.`,
+      { cause: thrown },
+    );
+  }
+}
 
 function changeFailed(verb: string, unit: string, result: Parameters<typeof commandFailed>[1]): RlnetError {
   return commandFailed(
@@ -300,24 +95,4 @@ function changeFailed(verb: string, unit: string, result: Parameters<typeof comm
     result,
     `Run it by hand; systemctl status ${unit} may say more.`,
   );
-}
-
-/**
- * The units that `Also=` names in the [Install] section of a unit file. Lines can be continued with a backslash, with comments in
- * between (systemd.syntax(7)).
- */
-export function parseAlso(text: string): string[] {
-  const lines = text
-    .replaceAll(/^[ \t]*[#;].*\n/gm, '')
-    .replaceAll(/\\\n/g, ' ')
-    .split('\n')
-    .map((line) => line.trim());
-  let section = '';
-  return lines.flatMap((line) => {
-    if (line.startsWith('[')) section = line;
-    const words = /^Also\s*=(?<words>.*)$/.exec(line)?.groups?.['words'];
-    return section === '[Install]' && words !== undefined
-      ? words.split(/\s+/).filter((word) => word !== '')
-      : [];
-  });
 }

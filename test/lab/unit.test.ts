@@ -362,6 +362,23 @@ describe('a unit that does not do what it is told', () => {
     expect(error).toBeUndefined();
     expect(await control().record(unit)).toEqual(before);
   });
+
+  it('is told by UNIT_NOT_RESTORED where its links cannot be written, with the word of the system', async () => {
+    const unit = await installUnit();
+    const before = await control().record(unit);
+    await control().disable(before);
+    const systemctl = 'case " $* " in *" enable "*) exit 1 ;; *) exec /usr/bin/systemctl "$@" ;; esac';
+    await sh(`mount -t tmpfs -o ro none ${configured}/multi-user.target.wants`);
+    const programs = await scripted({ systemctl });
+    const { error } = await callOn(host, { call: { what: 'enable', unit: before }, programs });
+    await sh(`umount ${configured}/multi-user.target.wants`);
+    expect(error).toMatchObject({
+      code: 'UNIT_NOT_RESTORED',
+      message: expect.stringContaining('EROFS'),
+    });
+    await control().enable(before);
+    expect(await control().record(unit)).toEqual(before);
+  });
 });
 
 describe('discovery', () => {

@@ -12,7 +12,7 @@ export interface JobOptions {
  * gone once the unit is disabled. Nothing here asks `judgeUnit`: that is for the caller, before the first change.
  *
  * Every method throws what Exec throws (no systemctl, or one that hangs), COMMAND_FAILED with what systemctl said, and
- * OUTPUT_UNREADABLE.
+ * OUTPUT_UNREADABLE; the system's error where a unit file or directory cannot be read.
  */
 export interface UnitControl {
   /** The unit as it is now. One that systemd does not know has `loadState: 'not-found'`. Costs a few milliseconds. */
@@ -20,13 +20,13 @@ export interface UnitControl {
   /**
    * Takes away the links that start the unit with the host, durable when it resolves. Does not stop it.
    * @param unit as `record` gave it before
-   * @throws RlnetError UNIT_STILL_ENABLED, UNIT_PULLED_IN (another unit starts it; it *is* disabled then)
+   * @throws RlnetError UNIT_STILL_ENABLED (or what is on the disk is not known), UNIT_PULLED_IN (another unit starts it; it *is* disabled then)
    */
   disable(unit: UnitRecord): Promise<void>;
   /**
    * Brings back the links of the record, to the letter, durable when it resolves. Does not start it.
    * @param unit as `record` gave it before `disable`
-   * @throws RlnetError UNIT_NOT_RESTORED
+   * @throws RlnetError UNIT_NOT_RESTORED (or what is on the disk is not known)
    */
   enable(unit: UnitRecord): Promise<void>;
   /**

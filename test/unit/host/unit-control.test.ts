@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createClock } from '../../../src/host/clock.ts';
 import { createFiles } from '../../../src/host/files.ts';
 import type { UnitControl } from '../../../src/host/ports/unit-control.ts';
-import { createUnitControl, parseAlso } from '../../../src/host/unit-control.ts';
+import { createUnitControl } from '../../../src/host/unit-control.ts';
+import { parseAlso } from '../../../src/host/unit-record.ts';
 import { execWithPrograms } from '../../support/programs.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
