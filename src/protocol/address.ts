@@ -149,3 +149,20 @@ export function compareAddresses(a: Address, b: Address): number {
   }
   return 0;
 }
+
+/** The network of an address as iproute2 prints it: `192.0.2.0/24`; a network of one address has no length. */
+export function networkOf({ address, prefixLength }: InterfaceAddress): string {
+  const parsed = ipaddr.parse(address);
+  if (prefixLength === (parsed instanceof ipaddr.IPv4 ? 32 : 128)) return address;
+  if (prefixLength === 0) return 'default';
+  const cidr = `${address}/${prefixLength}`;
+  return parsed instanceof ipaddr.IPv4
+    ? `${ipaddr.IPv4.networkAddressFromCIDR(cidr).toString()}/${prefixLength}`
+    : `${ipaddr.IPv6.networkAddressFromCIDR(cidr).toRFC5952String()}/${prefixLength}`;
+}
+
+/** The last address of an IPv4 network; undefined where it has none to spare (/31, RFC 3021, and /32). */
+export function broadcastOf({ address, prefixLength }: InterfaceAddress): Address | undefined {
+  if (familyOf(address) === 'ipv6' || prefixLength > 30) return undefined;
+  return ipaddr.IPv4.broadcastAddressFromCIDR(`${address}/${prefixLength}`).toString() as Address;
+}

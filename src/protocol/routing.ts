@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Family } from './address.ts';
+import { type Address, type Family, familyOf, isWithin, tryParseAddress } from './address.ts';
 import { RlnetError } from './errors.ts';
 import { addressSchema, familySchema, finiteSchema } from './schema.ts';
 
@@ -301,18 +301,21 @@ export function withLocks(routes: readonly Route[], text: string): Route[] | und
   });
 }
 
-/** The arguments of `ip` for one command, without `ip`. No word has white space or anything that a shell or `ip -batch` takes for its own. */
+/**
+ * One command for `ip -4` or `ip -6`, whichever the change is about, without these (a line of `ip -batch` has no options). No word has
+ * white space or anything that a shell or `ip -batch` takes for its own.
+ */
 export type IpCommand = readonly string[];
 
 export type RouteVerb = 'add' | 'append' | 'replace' | 'del';
 
-/** `ip -4 route append default via …`: exactly this route, every word given that would have a default. */
+/** `route append default via …`: exactly this route, every word given that would have a default. */
 export function routeCommand(verb: RouteVerb, route: Route): IpCommand {
-  return command(route.family, 'route', verb, ...routeWords(route), ...expiresWords(verb, route));
+  return command('route', verb, ...routeWords(route), ...expiresWords(verb, route));
 }
 
 export function ruleCommand(verb: 'add' | 'del', rule: Rule): IpCommand {
-  return command(rule.family, 'rule', verb, ...ruleWords(rule));
+  return command('rule', verb, ...ruleWords(rule));
 }
 
 /** Links may be named by any characters but `/` and white space; those that do not fit into a script are refused. */
@@ -321,7 +324,7 @@ const plainWord = /^[A-Za-z0-9_.:/@%+,-]+$/;
 /**
  * @throws RlnetError ADDRESS_CHANGE_REFUSED where a word, such as the name of a link, cannot stand in a script as it is
  */
-export function command(family: Family, ...words: string[]): IpCommand {
+export function command(...words: string[]): IpCommand {
   for (const word of words) {
     if (plainWord.test(word)) continue;
     throw new RlnetError(
@@ -330,7 +333,7 @@ export function command(family: Family, ...words: string[]): IpCommand {
       'Give the link or the table another name, or change the address by hand.',
     );
   }
-  return [family === 'ipv4' ? '-4' : '-6', ...words];
+  return words;
 }
 
 /** A route for people, and the text by which two of them are compared: lifetimes are left out. */
@@ -343,6 +346,16 @@ export function describeRoute(route: Route): string {
 
 export function describeRule(rule: Rule): string {
   return [...ruleWords(rule), ...(rule.other === undefined ? [] : [JSON.stringify(rule.other)])].join(' ');
+}
+
+/** Whether a destination takes the address in; the family of `default` is the route's. */
+export function takesIn(dst: string, address: Address): boolean {
+  if (dst === 'default') return true;
+  const [base = '', length] = dst.split('/');
+  const network = tryParseAddress(base);
+  if (network === undefined) return false;
+  const whole = familyOf(network) === 'ipv4' ? 32 : 128;
+  return isWithin(address, { address: network, prefixLength: Number(length ?? whole) });
 }
 
 function routeWords(route: Route): string[] {

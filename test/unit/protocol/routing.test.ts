@@ -62,7 +62,7 @@ describe('routes', () => {
   it('keep the time they have left when they are made again, and not for a comparison', () => {
     const route = routes6.find(({ expires }) => expires !== undefined);
     if (route === undefined) throw new Error('no route expires');
-    expect(routeCommand('append', route).join(' ')).toMatch(/^-6 route append unicast fd08::.* expires \d+$/);
+    expect(routeCommand('append', route).join(' ')).toMatch(/^route append unicast fd08::.* expires \d+$/);
     expect(routeCommand('del', route).join(' ')).not.toContain('expires');
     expect(describeRoute(route)).toBe(describeRoute({ ...route, expires: 1 }));
   });
@@ -90,21 +90,21 @@ describe('rules', () => {
   it('are read, and given back as the arguments that make them', () => {
     const rules = [...parseRules(answer('rule4.json'), 'ipv4'), ...parseRules(answer('rule6.json'), 'ipv6')];
     expect(rules.map((rule) => ruleCommand('add', rule).join(' '))).toEqual([
-      '-4 rule add priority 0 from all protocol kernel lookup local',
-      '-4 rule add priority 49 not from 9.9.9.9 suppress_ifgroup 4 realms 4/5 protocol unspec lookup 5',
-      '-4 rule add priority 50 from all protocol unspec goto 32766',
-      '-4 rule add priority 70 from all protocol unspec unreachable',
-      '-4 rule add priority 71 from all protocol unspec prohibit',
-      '-4 rule add priority 72 from all protocol unspec l3mdev',
-      '-4 rule add priority 97 from all uidrange 5-10 ipproto tcp sport 5-7 dport 8 suppress_prefixlength 0 protocol static lookup 101',
-      '-4 rule add priority 98 from 1.2.3.4 protocol unspec blackhole',
-      '-4 rule add priority 99 from 10.1.0.5/24 to 1.2.3.0/24 tos 0x10 fwmark 0x5/0xff iif eth0 oif lo protocol unspec lookup 100',
-      '-4 rule add priority 100 from 10.1.0.5 protocol unspec lookup 100',
-      '-4 rule add priority 32766 from all protocol kernel lookup main',
-      '-4 rule add priority 32767 from all protocol kernel lookup default',
-      '-6 rule add priority 0 from all protocol kernel lookup local',
-      '-6 rule add priority 32765 from fd01::5 protocol unspec lookup 100',
-      '-6 rule add priority 32766 from all protocol kernel lookup main',
+      'rule add priority 0 from all protocol kernel lookup local',
+      'rule add priority 49 not from 9.9.9.9 suppress_ifgroup 4 realms 4/5 protocol unspec lookup 5',
+      'rule add priority 50 from all protocol unspec goto 32766',
+      'rule add priority 70 from all protocol unspec unreachable',
+      'rule add priority 71 from all protocol unspec prohibit',
+      'rule add priority 72 from all protocol unspec l3mdev',
+      'rule add priority 97 from all uidrange 5-10 ipproto tcp sport 5-7 dport 8 suppress_prefixlength 0 protocol static lookup 101',
+      'rule add priority 98 from 1.2.3.4 protocol unspec blackhole',
+      'rule add priority 99 from 10.1.0.5/24 to 1.2.3.0/24 tos 0x10 fwmark 0x5/0xff iif eth0 oif lo protocol unspec lookup 100',
+      'rule add priority 100 from 10.1.0.5 protocol unspec lookup 100',
+      'rule add priority 32766 from all protocol kernel lookup main',
+      'rule add priority 32767 from all protocol kernel lookup default',
+      'rule add priority 0 from all protocol kernel lookup local',
+      'rule add priority 32765 from fd01::5 protocol unspec lookup 100',
+      'rule add priority 32766 from all protocol kernel lookup main',
     ]);
   });
 

@@ -1,0 +1,322 @@
+import * as v from 'valibot';
+import { type Address, type Family, familyOf } from '../protocol/address.ts';
+import { type AddressChange, addressChangeSchema } from '../protocol/address-change.ts';
+import { asRlnetError, RlnetError } from '../protocol/errors.ts';
+import {
+  compareSnapshots,
+  type Difference,
+  describeDifference,
+  type NetworkSnapshot,
+  networkSnapshotSchema,
+  parseLinks,
+} from '../protocol/network-snapshot.ts';
+import { planRehearsal } from '../protocol/rehearsal.ts';
+import { parseRoutes, parseRules, type Route, withLocks } from '../protocol/routing.ts';
+import { planSwap } from '../protocol/swap.ts';
+import { type Clock, sleep } from './ports/clock.ts';
+import type { DetachedTimer } from './ports/detached-timer.ts';
+import { commandFailed, type Exec } from './ports/exec.ts';
+import type { Files } from './ports/files.ts';
+import type { KernelAddresses, StandingChange } from './ports/kernel-addresses.ts';
+import { batchOf, renderTakeBack, stateScript } from './take-back-script.ts';
+
+/** Plenty: `ip` answers in milliseconds. */
+const ipTimeoutMs = 5_000;
+
+/** A host with a full routing table of a provider has a million routes; such a host is not meant. */
+const ipMaxBytes = 64 * 1024 * 1024;
+
+/** The script compares and tries again for some seconds at most, and waits for the lock for 20. */
+const takeBackTimeoutMs = 60_000;
+
+/** Less would be over before duplicate address detection is. */
+const shortestBoundSeconds = 10;
+
+/** One probe and a random delay of up to a second before it, each a second (RFC 4862, 5.4; `dad_transmits`), and a busy host. */
+const detectionTimeoutMs = 8_000;
+const detectionPollMs = 50;
+
+/** Readings of a kernel whose routes change all the time. */
+const longestTries = 5;
+
+/** Two names, so that a new timer is armed before the old one is stopped. */
+const timerNames = ['rlnet-take-back-a', 'rlnet-take-back-b'] as const;
+
+/** What `flock` and the script below it end with when the change has been taken back. */
+const takenBackStatus = 75;
+
+/**
+ * @param directory absolute; for the standing change alone, on a file system that a boot empties, and that outlives this process
+ */
+export function createKernelAddresses(options: {
+  exec: Exec;
+  files: Files;
+  clock: Clock;
+  timer: DetachedTimer;
+  directory: string;
+}): KernelAddresses {
+  const { exec, files, clock, timer, directory } = options;
+  const path = {
+    change: `${directory}/change.json`,
+    script: `${directory}/take-back.sh`,
+    prepare: `${directory}/prepare`,
+    forward: `${directory}/forward`,
+    lock: `${directory}/lock`,
+    takenBack: `${directory}/taken-back`,
+    kept: `${directory}/kept`,
+    result: `${directory}/result`,
+  };
+
+  const snapshot = (signal?: AbortSignal): Promise<NetworkSnapshot> => readSnapshot(exec, signal);
+
+  const isThere = async (file: string): Promise<boolean> => (await files.readIfExists(file)) !== undefined;
+
+  const standing = async (): Promise<StandingChange | undefined> => {
+    const text = await files.readIfExists(path.change);
+    // What is to stay does not stand any more, though whoever said so may have died before it cleared up.
+    if (text === undefined || (await isThere(path.kept))) return undefined;
+    return { ...v.parse(standingSchema, JSON.parse(text)), takenBack: await isThere(path.takenBack) };
+  };
+
+  const begin = async (kind: StandingChange['kind'], change: AddressChange, boundSeconds: number) => {
+    if (!(boundSeconds >= shortestBoundSeconds)) {
+      throw new RlnetError(
+        'ADDRESS_CHANGE_REFUSED',
+        `A bound of ${boundSeconds} s is too short for a change of an address.`,
+        `Give at least ${shortestBoundSeconds} s.`,
+      );
+    }
+    await refuseUnderWay();
+    const family = familyOf(change.from.address);
+    const { before, state } = await readStill();
+    const plan = kind === 'swap' ? planSwap(before, change) : planRehearsal(before, change);
+    // What somebody left who died before it had cleared up: a timer of then would find the script of now.
+    await disarm();
+    await clear();
+    await files.makeDirectory(directory, 0o700);
+    const title = `${kind} of ${change.from.address} for ${change.to.address} on ${change.link.name}`;
+    const script = renderTakeBack({ title, directory, state, family, commands: plan.back });
+    await files.create(path.script, script, 0o600);
+    await succeed('sh', ['-n', path.script]);
+    await files.create(path.prepare, batchOf(plan.prepare), 0o600);
+    await files.create(path.forward, batchOf(plan.forward), 0o600);
+    // Last: with it, the change stands.
+    const stands = { kind, change, before, expected: plan.expected };
+    await files.create(path.change, JSON.stringify(stands), 0o600);
+    try {
+      await timer.arm(timerNames[0], path.script, boundSeconds);
+      if (plan.prepare.length > 0) {
+        await runBatch(family, path.prepare);
+        await detectionEnds(change.to.address);
+      }
+      await runBatch(family, path.forward);
+      return { elsewhere: await verify(plan.expected, change) };
+    } catch (thrown) {
+      throw await takenBackBecause(thrown);
+    }
+  };
+
+  /** The kernel's state as both of our readers see it, when nothing changed between the two. */
+  const readStill = async (): Promise<{ before: NetworkSnapshot; state: string }> => {
+    for (let tries = 1; ; tries++) {
+      const before = await snapshot();
+      const state = await succeed('sh', ['-c', stateScript]);
+      const differences = compareSnapshots(before, await snapshot());
+      if (differences.length === 0) return { before, state };
+      if (tries === longestTries) {
+        throw new RlnetError(
+          'KERNEL_NOT_AS_PLANNED',
+          `Addresses and routes of this host change all the time: ${listed(differences)}.`,
+          'Look at ip monitor for what changes them, and try again when it is quiet.',
+        );
+      }
+    }
+  };
+
+  /** Under the lock, and never after the change was taken back. */
+  const underLock = async (script: string, ...args: string[]): Promise<string> => {
+    const guard = `[ -e "$1" ] && exit ${takenBackStatus}; shift; ${script}`;
+    return succeed('flock', ['--wait', '5', path.lock, 'sh', '-c', guard, 'sh', path.takenBack, ...args]);
+  };
+
+  const runBatch = (family: Family, file: string): Promise<string> =>
+    underLock('exec ip "$1" -batch "$2"', family === 'ipv4' ? '-4' : '-6', file);
+
+  const succeed = async (file: string, args: readonly string[], timeoutMs = ipTimeoutMs): Promise<string> => {
+    const result = await exec.run(file, args, { timeoutMs, maxBytes: ipMaxBytes });
+    if (result.exitCode === takenBackStatus) throw tooLate();
+    if (result.exitCode !== 0) {
+      throw commandFailed([file, ...args].join(' '), result, 'Run it by hand to see what is wrong with it.');
+    }
+    return result.stdout;
+  };
+
+  const detectionEnds = async (address: Address): Promise<void> => {
+    const until = clock.monotonic() + detectionTimeoutMs;
+    const never = new AbortController().signal;
+    for (;;) {
+      const { addresses } = parseLinks(await succeed('ip', ['-j', '-d', 'addr']));
+      const bound = addresses.find((candidate) => candidate.address === address);
+      if (bound === undefined || bound.flags.includes('dadfailed')) {
+        throw new RlnetError(
+          'ADDRESS_DUPLICATE',
+          `Another host on the link has ${address} (duplicate address detection).`,
+          `Find it with ip -6 neigh on another host of that network, or plan another address.`,
+        );
+      }
+      if (!bound.flags.includes('tentative')) return;
+      if (clock.monotonic() > until) {
+        throw new RlnetError(
+          'KERNEL_NOT_AS_PLANNED',
+          `Duplicate address detection of ${address} on ${bound.link} has not ended within ${detectionTimeoutMs / 1000} s.`,
+          `Check that ${bound.link} has carrier.`,
+        );
+      }
+      await sleep(clock, detectionPollMs, never);
+    }
+  };
+
+  /** @returns what has changed that is not ours */
+  const verify = async (expected: NetworkSnapshot, change: AddressChange): Promise<Difference[]> => {
+    const differences = compareSnapshots(expected, await snapshot());
+    const ours = differences.filter((difference) => concerns(difference, change));
+    if (ours.length === 0) return differences;
+    throw new RlnetError(
+      'KERNEL_NOT_AS_PLANNED',
+      `Addresses and routes are not as they should be: ${listed(ours)}.`,
+      `Compare ip addr, ip route show table all and ip rule with ${path.change}.`,
+    );
+  };
+
+  const takenBackBecause = async (thrown: unknown): Promise<RlnetError> => {
+    const error = asRlnetError(thrown);
+    try {
+      await takeBack();
+      return error;
+    } catch (failure) {
+      return new RlnetError(
+        error.code,
+        `${error.message} Taking it back failed too: ${asRlnetError(failure).message}`,
+        `Run sh ${path.script}; a timer does so by itself when the bound is over.`,
+        { cause: thrown },
+      );
+    }
+  };
+
+  const takeBack = async () => {
+    const stands = await standing();
+    if (stands === undefined) return { elsewhere: [] };
+    // Its exit status is no more than the script's opinion; what counts is read back.
+    await exec.run('sh', [path.script], { timeoutMs: takeBackTimeoutMs });
+    const elsewhere = await verify(stands.before, stands.change);
+    await disarm();
+    await clear();
+    return { elsewhere };
+  };
+
+  const disarm = async (): Promise<void> => {
+    for (const name of timerNames) await timer.disarm(name);
+  };
+
+  const clear = async (): Promise<void> => {
+    // First, so that what is left after a crash is no standing change.
+    for (const file of Object.values(path)) await files.remove(file);
+    for (const file of ['before.txt', 'now.txt', 'back.log']) await files.remove(`${directory}/${file}`);
+  };
+
+  const refuseUnderWay = async (): Promise<void> => {
+    const stands = await standing();
+    if (stands === undefined) return;
+    throw new RlnetError(
+      'ADDRESS_CHANGE_UNDER_WAY',
+      `A ${stands.kind} of ${stands.change.from.address} for ${stands.change.to.address} stands already.`,
+      `Wait until it has been kept or taken back, or run sh ${path.script}.`,
+    );
+  };
+
+  return {
+    snapshot,
+    standing,
+    rehearse: (change, boundSeconds) => begin('rehearsal', change, boundSeconds),
+    swap: (change, boundSeconds) => begin('swap', change, boundSeconds),
+    extend: async (boundSeconds) => {
+      const [first, second] = timerNames;
+      const [current, next] = (await timer.state(first)) === 'waiting' ? [first, second] : [second, first];
+      // Left by an attempt that did not come to its end.
+      await timer.disarm(next);
+      await timer.arm(next, path.script, boundSeconds);
+      await timer.disarm(current);
+      await underLock('true');
+    },
+    keep: async () => {
+      if ((await standing()) !== undefined) await underLock(': >"$1"', path.kept);
+      await disarm();
+      await clear();
+    },
+    takeBack,
+  };
+}
+
+const standingSchema = v.object({
+  kind: v.picklist(['rehearsal', 'swap']),
+  change: addressChangeSchema,
+  before: networkSnapshotSchema,
+  expected: networkSnapshotSchema,
+});
+
+async function readSnapshot(exec: Exec, signal?: AbortSignal): Promise<NetworkSnapshot> {
+  const ip = async (...args: string[]): Promise<string> => {
+    const result = await exec.run('ip', args, {
+      timeoutMs: ipTimeoutMs,
+      maxBytes: ipMaxBytes,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (result.exitCode === 0) return result.stdout;
+    throw commandFailed(`ip ${args.join(' ')}`, result, 'Run it by hand to see what is wrong with it.');
+  };
+  const routes = async (option: '-4' | '-6'): Promise<Route[]> => {
+    const query = ['-d', option, 'route', 'show', 'table', 'all'];
+    for (let tries = 1; ; tries++) {
+      const parsed = parseRoutes(await ip('-j', ...query), option === '-4' ? 'ipv4' : 'ipv6');
+      const locked = withLocks(parsed, await ip(...query));
+      if (locked !== undefined) return locked;
+      if (tries < longestTries) continue;
+      throw new RlnetError(
+        'OUTPUT_UNREADABLE',
+        `ip ${query.join(' ')} does not show the same routes with -j as without, ${longestTries} times.`,
+        'Look at ip monitor route for what changes them, and try again when it is quiet.',
+      );
+    }
+  };
+  const rules = async (option: '-4' | '-6') =>
+    parseRules(await ip('-j', '-d', option, 'rule'), option === '-4' ? 'ipv4' : 'ipv6');
+  // One after the other: together they would cost the host's other work more, and this one no less.
+  return {
+    ...parseLinks(await ip('-j', '-d', 'addr')),
+    routes: [...(await routes('-4')), ...(await routes('-6'))],
+    rules: [...(await rules('-4')), ...(await rules('-6'))],
+  };
+}
+
+function tooLate(): RlnetError {
+  return new RlnetError(
+    'ADDRESS_CHANGE_TAKEN_BACK',
+    'The time of the change was over, and it has been taken back.',
+    'Give it a longer bound and begin anew.',
+  );
+}
+
+/** Whether it is on the link of the change, or about one of its addresses, or about the host as a whole. */
+function concerns({ links, text }: Difference, { link, from, to }: AddressChange): boolean {
+  if (links.length === 0 || links.includes(link.name)) return true;
+  return text.split(/[ /]/).some((word) => word === from.address || word === to.address);
+}
+
+/** The most differences that a message names. */
+const listedAtMost = 6;
+
+function listed(differences: readonly Difference[]): string {
+  const named = differences.slice(0, listedAtMost).map(describeDifference).join('; ');
+  const more = differences.length - listedAtMost;
+  return more > 0 ? `${named}; and ${more} more` : named;
+}

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import type { DetachedTimer, DetachedTimerState } from '../../src/host/ports/detached-timer.ts';
+import type { Exec } from '../../src/host/ports/exec.ts';
+
+/** In a session of its own: notes its process id, sleeps, and becomes the script. */
+const waiter = `
+echo $$ >"$1.new" && mv "$1.new" "$1"
+sleep "$3"
+exec /bin/sh "$2"
+`;
+
+const arm = `
+rm -f "$1"
+setsid --fork sh -c '${waiter}' rlnet-waiter "$@" </dev/null >/dev/null 2>&1
+until [ -s "$1" ]; do sleep 0.01; done
+`;
+
+/**
+ * Detached timers without systemd, for network namespaces: a process that sleeps. Keeps the contract but for the end of a control
+ * group, which no such process survives.
+ *
+ * @param exec  where the scripts run
+ * @param notes a directory for the process ids
+ */
+export function createSleepingTimer(exec: Exec, notes: string): DetachedTimer {
+  const find = async (name: string): Promise<{ state: DetachedTimerState; pid: number }> => {
+    const pid = Number(await readFile(`${notes}/${name}`, 'utf8').catch(() => '0'));
+    // A process id alone could be somebody else's by now. Empty for one that has ended and that nobody waits for.
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (words.includes('rlnet-waiter') && words.includes(`${notes}/${name}`))
+      return { state: 'waiting', pid };
+    return { state: words[0] === '/bin/sh' ? 'running' : 'gone', pid };
+  };
+  return {
+    state: async (name) => (await find(name)).state,
+    arm: async (name, script, seconds) => {
+      const args = ['-c', arm, 'sh', `${notes}/${name}`, script, `${seconds}`];
+      const { exitCode, stderr } = await exec.run('sh', args, { timeoutMs: 10_000 });
+      if (exitCode !== 0 || (await find(name)).state !== 'waiting') throw new Error(`not armed: ${stderr}`);
+    },
+    disarm: async (name) => {
+      const { state, pid } = await find(name);
+      if (state === 'waiting') process.kill(-pid, 'SIGKILL');
+      while ((await find(name)).state !== 'gone') await new Promise((resolve) => setTimeout(resolve, 50));
+    },
+  };
+}

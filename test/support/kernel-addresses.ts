@@ -1,0 +1,87 @@
+import { onTestFinished } from 'vitest';
+import { createClock } from '../../src/host/clock.ts';
+import { createFiles } from '../../src/host/files.ts';
+import { createKernelAddresses } from '../../src/host/kernel-addresses.ts';
+import type { Exec } from '../../src/host/ports/exec.ts';
+import type { KernelAddresses } from '../../src/host/ports/kernel-addresses.ts';
+import { parseInterfaceAddress } from '../../src/protocol/address.ts';
+import type { AddressChange } from '../../src/protocol/address-change.ts';
+import { describeAddress, type NetworkSnapshot } from '../../src/protocol/network-snapshot.ts';
+import { describeRoute, describeRule } from '../../src/protocol/routing.ts';
+import { createSleepingTimer } from './detached-timer.ts';
+import { type NetworkNamespace, openNetworkNamespace } from './netns.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+/** The adapter on a namespace, with a timer that needs no systemd, and what it keeps in a directory of its own. */
+export async function kernelAddressesOf(exec: Exec): Promise<KernelAddresses> {
+  const directory = await temporaryDirectory();
+  const timer = createSleepingTimer(exec, directory);
+  const kernel = createKernelAddresses({
+    exec,
+    files: createFiles(),
+    clock: createClock(),
+    timer,
+    directory: `${directory}/change`,
+  });
+  // A timer that a failed test leaves would outlive it.
+  onTestFinished(async () => {
+    for (const name of ['rlnet-take-back-a', 'rlnet-take-back-b']) await timer.disarm(name);
+  });
+  return kernel;
+}
+
+/** A host with two NICs that are up, without addresses of their own making and without the wait for duplicate address detection. */
+export async function openHost(
+  host: string,
+  { promote = 0 }: { promote?: 0 | 1 } = {},
+): Promise<NetworkNamespace> {
+  const namespace = await openNetworkNamespace();
+  const settings = [
+    `net.ipv4.conf.all.promote_secondaries=${promote}`,
+    'net.ipv6.conf.default.accept_dad=0',
+    'net.ipv6.conf.default.addr_gen_mode=1',
+  ];
+  await namespace.exec.run('sysctl', ['-qw', ...settings], { timeoutMs: 10_000 });
+  await namespace.ip(`
+    link add eth0 type veth peer name far0
+    link add eth1 type veth peer name far1
+    link set far0 up
+    link set far1 up
+    link set eth0 up
+    link set eth1 up
+    ${host}`);
+  return namespace;
+}
+
+/** `eth0 10.0.0.5/24 10.0.0.7/24 10.0.0.1 10.0.0.254`: link, old, new, and old and new gateway where there is a new one. */
+export function changeOf(text: string): AddressChange {
+  const [name = '', from = '', to = '', old, gateway] = text.split(' ');
+  const address = (given: string) => parseInterfaceAddress(`${given}/1`).address;
+  return {
+    link: { name },
+    from: parseInterfaceAddress(from),
+    to: parseInterfaceAddress(to),
+    ...(old === undefined || gateway === undefined
+      ? {}
+      : { gateway: { from: address(old), to: address(gateway) } }),
+  };
+}
+
+/** All of a snapshot as text, sorted; routes of one place keep their order. */
+export function textOf({ addresses, routes, rules }: NetworkSnapshot): string[] {
+  return [
+    ...addresses.map(describeAddress).toSorted(),
+    ...routes.map(describeRoute).toSorted(),
+    ...rules.map((rule) => `${rule.family} rule ${describeRule(rule)}`).toSorted(),
+  ];
+}
+
+/** What went and what came, a line each: `- …` and `+ …`. */
+export function changesBetween(before: NetworkSnapshot, after: NetworkSnapshot): string[] {
+  const old = textOf(before);
+  const now = textOf(after);
+  return [
+    ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
+    ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
+  ];
+}
