@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Address, parseAddress, parseInterfaceAddress } from '../../src/protocol/address.ts';
-import { ownerFile, SimHost } from '../support/sim/host.ts';
+import { ownerFile, rsUnit, SimHost } from '../support/sim/host.ts';
 import { Kernel } from '../support/sim/kernel.ts';
 import { SimNetwork } from '../support/sim/network.ts';
+import { createSimWire } from '../support/sim/wire.ts';
 
-const unit = 'rlec_supervisor';
+const unit = rsUnit;
 
 async function running(seed = 'host', addresses = ['192.0.2.1/24', '2001:db8::1/64']) {
   const kernel = new Kernel(seed);
@@ -56,6 +57,21 @@ describe('addresses', () => {
       network.answering(host, parseAddress(text)).map(({ name }) => name);
     expect(answering('192.0.2.8')).toEqual(['stranger']);
     expect(answering('192.0.2.77')).toEqual([]);
+    const wire = createSimWire(host.spawn('p'), host, network);
+    const asked = ['192.0.2.8', '192.0.2.77'].map((text) =>
+      wire.ask({ interface: 'eth0', address: parseAddress(text) }),
+    );
+    await kernel.run(5_000);
+    expect(await Promise.all(asked)).toEqual([
+      { outcome: 'answered', owners: [stranger.macOf(parseAddress('192.0.2.8'))] },
+      { outcome: 'silent', probes: 7 },
+    ]);
+    const [source, target] = [parseAddress('192.0.2.1'), parseAddress('192.0.2.8')];
+    const reached = wire.reach({ source, target, port: 9470 });
+    const passed = [1_500, 9_000].map((bytes) => wire.passes({ source, target, bytes }));
+    await kernel.run(5_000);
+    expect(await reached).toEqual({ outcome: 'refused' });
+    expect(await Promise.all(passed)).toEqual([{ outcome: 'passes' }, { outcome: 'too-big', mtu: 1_500 }]);
     // IPv4 adds it all the same.
     host.interfaces.add('eth0', parseInterfaceAddress('192.0.2.8/24'));
     expect(host.holds(parseAddress('192.0.2.8'))).toBe(true);

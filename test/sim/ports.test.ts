@@ -3,6 +3,7 @@ import { type Address, parseAddress } from '../../src/protocol/address.ts';
 import { clockContract } from '../support/contracts/clock.ts';
 import { filesContract } from '../support/contracts/files.ts';
 import { type Papers, transportContract, usualPapers } from '../support/contracts/transport.ts';
+import { unitControlContract } from '../support/contracts/unit-control.ts';
 import { SimDisk } from '../support/sim/disk.ts';
 import { createSimFiles } from '../support/sim/files.ts';
 import { SimHost } from '../support/sim/host.ts';
@@ -10,6 +11,7 @@ import { Kernel } from '../support/sim/kernel.ts';
 import { SimNetwork } from '../support/sim/network.ts';
 import { SimProcess } from '../support/sim/process.ts';
 import { createSimTransport, type SimTls } from '../support/sim/transport.ts';
+import { createSimUnitControl } from '../support/sim/unit-control.ts';
 
 /** The twins keep what the real ports keep: the same tests, pointed at a simulation. */
 
@@ -113,6 +115,23 @@ transportContract('the simulated transport', async () => {
       network.listen(process, host, at, () => {});
       process.freeze();
       return at.address;
+    },
+  };
+});
+
+unitControlContract('the simulated unit control', async () => {
+  const kernel = new Kernel('contract');
+  const host = new SimHost(kernel, new SimNetwork(kernel), { name: 'n1', number: 1, addresses: [] });
+  host.powerOn();
+  await kernel.run(5_000);
+  onTestFinished(kernel.runInBackground());
+  let units = 0;
+  return {
+    control: createSimUnitControl(host.spawn('p'), host),
+    install: async (behaviour) => {
+      const unit = `unit-${++units}.service`;
+      host.installUnit(unit, behaviour);
+      return unit;
     },
   };
 });

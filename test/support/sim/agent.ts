@@ -15,6 +15,7 @@ import type { SimProcess } from './process.ts';
 import type { SimRs } from './rs.ts';
 import { createSimSchedule } from './schedule.ts';
 import { createSimTransport, type SimTls } from './transport.ts';
+import { createSimWire } from './wire.ts';
 
 /** The name of the service on every host. */
 export const agentService = 'rlnet';
@@ -73,12 +74,7 @@ export class SimAgent implements Service {
       hostsFile: createHostsFile(files, simFileEditor(files)),
       units: host.units(process),
       rs: rs.port(process, host.plan.nodeUid, files),
-      wire: {
-        ask: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
-        reach: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
-        passes: async () => ({ outcome: 'unknown', why: 'The wire is not simulated.' }),
-        neighbours: async () => [],
-      },
+      wire: createSimWire(process, host, network),
       pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },
       sockets: host.sockets(process),

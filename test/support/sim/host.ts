@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { BootClock } from '../../../src/host/ports/boot-clock.ts';
 import type { Files } from '../../../src/host/ports/files.ts';
+import type { HostPower } from '../../../src/host/ports/host-power.ts';
 import type { Units } from '../../../src/host/ports/units.ts';
 import {
   type Address,
@@ -9,7 +10,8 @@ import {
   type InterfaceAddress,
   parseInterfaceAddress,
 } from '../../../src/protocol/address.ts';
-import type { UnitState } from '../../../src/protocol/unit.ts';
+import { holdersOf } from '../../../src/protocol/interfaces.ts';
+import { rsUnitNames, type UnitState } from '../../../src/protocol/unit.ts';
 import { SimDisk } from './disk.ts';
 import { createSimFiles } from './files.ts';
 import { SimInterfaces } from './interfaces.ts';
@@ -26,7 +28,7 @@ const epoch = Date.UTC(2026, 0, 1);
 /** A machine that has just booted has been up for so long when its first service starts. */
 const upAtStartMs = 3_000;
 const bootIdFile = '/proc/sys/kernel/random/boot_id';
-export const rsUnit = 'rlec_supervisor';
+export const rsUnit = 'rlec_supervisor.service';
 /** From the order to restart until services are gone and the disk is synced. */
 const goingDownMs = 1_000;
 /** A restart usually takes this long, and this long where a file system is checked or firmware thinks. */
@@ -38,9 +40,22 @@ export function ownerFile(name: string): string {
   return `/etc/network/interfaces.d/${name}`;
 }
 
+/** Where a unit's file lies. */
+export const unitFiles = '/lib/systemd/system';
+
 /** A unit is enabled while this link is there (here a file); like any name it is durable once its directory is synced. */
-function enablingLink(unit: string): string {
-  return `/etc/systemd/system/multi-user.target.wants/${unit}.service`;
+export function enablingLink(unit: string): string {
+  return `/etc/systemd/system/multi-user.target.wants/${unit}`;
+}
+
+/** What a unit does when it is told to. */
+export type UnitBehaviour = 'runs' | 'fails at once' | 'hangs on its way up' | 'hangs on its way down';
+
+interface Unit {
+  behaviour: UnitBehaviour;
+  activeState: string;
+  subState: string;
+  result: string;
 }
 
 /** What a machine is, as its owner ordered it. */
@@ -84,7 +99,7 @@ export class SimHost implements Machine, RsMachine {
     { service: Service; process: SimProcess | undefined; stopped: boolean }
   >();
   readonly #processes = new Set<SimProcess>();
-  readonly #units = new Map<string, Pick<UnitState, 'activeState' | 'subState'>>();
+  readonly #units = new Map<string, Unit>();
   #memoryDisk = new SimDisk();
   #localSockets = new SimLocalSockets();
   #power: 'off' | 'booting' | 'on' = 'off';
@@ -123,8 +138,7 @@ export class SimHost implements Machine, RsMachine {
     this.put(ownerFile('eth0'), plan.addresses.map((text) => `${text}\n`).join(''));
     if (plan.nodeUid !== undefined) {
       this.put(nodeIdFile, `${plan.nodeUid}\n`);
-      this.put(enablingLink(rsUnit), '');
-      this.setActive(rsUnit, false);
+      this.installUnit(rsUnit);
     }
     this.disk.syncAll();
   }
@@ -244,6 +258,10 @@ export class SimHost implements Machine, RsMachine {
     return this.#isAwake && this.interfaces.holds(address);
   }
 
+  macOf(address: Address): string | undefined {
+    return holdersOf(this.interfaces.links, address)[0]?.link.mac;
+  }
+
   /** What the owner's files say of an interface; lines that are torn or nonsense say nothing. */
   configured(name: string): InterfaceAddress[] {
     return this.#read(ownerFile(name)).split('\n').flatMap(interfaceAddressIn);
@@ -332,6 +350,13 @@ export class SimHost implements Machine, RsMachine {
     return result;
   }
 
+  /** The twin of `systemctl reboot`: accepted, and then it happens or not. */
+  hostPower(process: SimProcess): HostPower {
+    return {
+      reboot: () => this.command(process, 'systemctl reboot', { low: 10, high: 50 }, () => this.restart()),
+    };
+  }
+
   sockets(process: SimProcess): ReturnType<SimLocalSockets['port']> {
     return this.#localSockets.port(process);
   }
@@ -342,21 +367,36 @@ export class SimHost implements Machine, RsMachine {
     return this.#isAwake && this.unit(rsUnit)?.activeState === 'active';
   }
 
-  /** Undefined where there is no such unit. */
-  unit(unit: string): UnitState | undefined {
-    const state = this.#units.get(unit);
-    if (state === undefined) return undefined;
-    const unitFileState = this.disk.exists(enablingLink(unit)) ? 'enabled' : 'disabled';
-    return { unit, loadState: 'loaded', ...state, unitFileState, result: 'success' };
+  /** As its package brings it: enabled, and inactive until the next boot. Durable. */
+  installUnit(unit: string, behaviour: UnitBehaviour = 'runs'): void {
+    this.put(enablingLink(unit), '');
+    this.#units.set(unit, { behaviour, activeState: 'inactive', subState: 'dead', result: 'success' });
   }
 
-  /** What `systemctl start` or `stop` brings about. */
-  setActive(unit: string, active: boolean): void {
-    const state = active
-      ? { activeState: 'active', subState: 'running' }
-      : { activeState: 'inactive', subState: 'dead' };
-    this.#units.set(unit, state);
-    this.#kernel.note(this.name, `${unit} ${state.activeState}`);
+  /** Undefined where there is no such unit. */
+  unit(unit: string): UnitState | undefined {
+    const found = this.#units.get(unit);
+    if (found === undefined) return undefined;
+    const { activeState, subState, result } = found;
+    const unitFileState = this.disk.exists(enablingLink(unit)) ? 'enabled' : 'disabled';
+    return { unit, loadState: 'loaded', activeState, subState, unitFileState, result };
+  }
+
+  /** What `systemctl start` brings about; nothing where it runs, or is on its way, already. */
+  startUnit(unit: string): void {
+    const { behaviour, activeState } = this.#units.get(unit) ?? {};
+    if (activeState !== 'inactive' && activeState !== 'failed') return;
+    if (behaviour === 'fails at once') this.#unitIs(unit, 'failed', 'failed', 'exit-code');
+    else if (behaviour === 'hangs on its way up') this.#unitIs(unit, 'activating', 'start');
+    else this.#unitIs(unit, 'active', 'running');
+  }
+
+  /** What `systemctl stop` brings about. */
+  stopUnit(unit: string): void {
+    const { behaviour, activeState } = this.#units.get(unit) ?? {};
+    if (activeState === 'active' && behaviour === 'hangs on its way down')
+      this.#unitIs(unit, 'deactivating', 'stop-sigterm');
+    else if (activeState !== 'failed') this.#unitIs(unit, 'inactive', 'dead');
   }
 
   /** `systemctl enable` or `disable`: at once, and durable only once synced. */
@@ -371,7 +411,7 @@ export class SimHost implements Machine, RsMachine {
   units(process: SimProcess): Units {
     const ask = <T>(what: string, answer: () => T): Promise<T> =>
       process.call(process.latency.between(5, 30), `systemctl ${what}`, answer);
-    const known = ['rlec_supervisor', 'rlec_supervisord'];
+    const known = rsUnitNames.map((name) => `${name}.service`);
     return {
       discover: (configured) => ask('show', () => configured ?? known.find((unit) => this.#units.has(unit))),
       state: (unit) =>
@@ -389,6 +429,13 @@ export class SimHost implements Machine, RsMachine {
     const there = disk.exists(path) ? disk.find(path) : disk.create(path, 0o644);
     if (there.kind === 'file') disk.write(path, there, new TextEncoder().encode(content));
     disk.syncAll();
+  }
+
+  #unitIs(unit: string, activeState: string, subState: string, result = 'success'): void {
+    const found = this.#units.get(unit);
+    if (found === undefined) return;
+    Object.assign(found, { activeState, subState, result });
+    this.#kernel.note(this.name, `${unit} ${activeState}`);
   }
 
   get #isAwake(): boolean {
@@ -432,7 +479,7 @@ export class SimHost implements Machine, RsMachine {
     }
     for (const unit of this.#units.keys()) {
       if (this.unit(unit)?.unitFileState !== 'enabled') continue;
-      later(chance.between(2_000, 6_000), `starts ${unit}`, () => this.setActive(unit, true));
+      later(chance.between(2_000, 6_000), `starts ${unit}`, () => this.startUnit(unit));
     }
   }
 
@@ -443,7 +490,7 @@ export class SimHost implements Machine, RsMachine {
     for (const entry of this.#services.values()) entry.stopped = true;
     for (const process of this.#processes) process.exit();
     this.interfaces.clear();
-    for (const unit of this.#units.keys()) this.setActive(unit, false);
+    for (const unit of this.#units.keys()) this.#unitIs(unit, 'inactive', 'dead');
   }
 
   #startService(name: string): void {

@@ -9,6 +9,8 @@ export interface Machine {
   readonly name: string;
   /** Whether it is on and a socket could bind to the address: on an active interface, duplicate address detection over. */
   holds(address: Address): boolean;
+  /** Of the card that answers for an address, where it holds it. */
+  macOf(address: Address): string | undefined;
   /** The address that a connection to another one of the family leaves from. */
   sourceAddress(family: Family): Address | undefined;
 }
