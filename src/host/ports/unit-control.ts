@@ -18,8 +18,8 @@ export interface UnitControl {
   /** The unit as it is now. One that systemd does not know has `loadState: 'not-found'`. Costs three runs of systemctl, tens of milliseconds. */
   record(unit: string): Promise<UnitRecord>;
   /**
-   * Takes away the links that start the unit with the host, durable when it resolves. Does not stop it. Costs a second at the most, as
-   * systemd reads all units anew; so does `enable`.
+   * Takes away the links that start the unit with the host, durable when it resolves. Does not stop it. Costs up to a second on a busy host
+   * (a minute is the bound), as systemd reads all units anew; so does `enable`.
    * @param unit as `record` gave it before
    * @throws RlnetError UNIT_STILL_ENABLED (or what is on the disk is not known), UNIT_PULLED_IN (another unit starts it; it *is* disabled then)
    */
