@@ -28,7 +28,8 @@ const fixedOptions = {
   cleanup: true,
 } as const;
 
-const fixedEnv = { PATH: searchPath, LC_ALL: 'C', LANG: 'C' };
+/** What every program gets. */
+export const fixedEnv = { PATH: searchPath, LC_ALL: 'C', LANG: 'C' };
 
 /** Runs real programs. */
 export function createExec(): Exec {
@@ -100,7 +101,8 @@ function describeEnd(exitCode?: number, signal?: string, code?: string): string 
   return exitCode === undefined ? 'ended for an unknown reason' : `ended with exit status ${exitCode}`;
 }
 
-function timedOut(file: string, args: readonly string[], timeoutMs: number): RlnetError {
+/** The error for a command that was killed as its time was over. */
+export function timedOut(file: string, args: readonly string[], timeoutMs: number): RlnetError {
   return new RlnetError(
     'COMMAND_TIMEOUT',
     `${command(file, args)} did not end within ${timeoutMs / 1000} s and was killed.`,

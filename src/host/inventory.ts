@@ -11,7 +11,8 @@ const timeoutMs = 30_000;
 export function createInventoryReader(exec: Exec, probe: string): InventoryReader {
   return {
     read: async () => {
-      const result = await exec.run(process.execPath, [probe], { timeoutMs });
+      // With our own options of Node: where we may have no machine code written, it may not either.
+      const result = await exec.run(process.execPath, [...process.execArgv, probe], { timeoutMs });
       if (result.exitCode !== 0) {
         throw commandFailed('the inventory probe', result, `Run it by hand: ${process.execPath} ${probe}`);
       }

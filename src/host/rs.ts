@@ -9,7 +9,11 @@ import { type NodeRow, parseNodeTable, parseRunningActions, parseShardTable } fr
 const statusTimeoutMs = 20_000;
 
 /** @param paths where RS is on this host: the program `rladmin`, and the file with the node's uid */
-export function createRs(exec: Exec, files: Files, paths: { rladmin: string; nodeIdFile: string }): Rs {
+export function createRs(
+  exec: Pick<Exec, 'run'>,
+  files: Files,
+  paths: { rladmin: string; nodeIdFile: string },
+): Rs {
   return {
     localUid: async () => {
       const text = await files.readIfExists(paths.nodeIdFile);

@@ -12,6 +12,7 @@ import { createPathMtus } from '../../host/path-mtu.ts';
 import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
 import { createServiceManager } from '../../host/service-manager.ts';
+import { inTransientUnits } from '../../host/transient-units.ts';
 import { createUnits } from '../../host/units.ts';
 import { createWire } from '../../host/wire.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
@@ -27,6 +28,8 @@ export async function agent(context: Context, options: { config: string }): Outc
   const service = createServiceManager(exec, env, (error) =>
     log.warn({ err: error }, 'systemd could not be notified'),
   );
+  // Under systemd we are in the sandbox of our unit, which is no place for the programs of others.
+  const outside = env.NOTIFY_SOCKET === undefined ? exec : inTransientUnits(exec, files);
   const interfaces = createInterfaces(exec, clock);
   const running = await Agent.start({
     settings,
@@ -39,7 +42,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     interfaces,
     hostsFile: createHostsFile(files, createFileEditor(exec, clock, `${settings.directories.state}/backups`)),
     units: createUnits(exec),
-    rs: createRs(exec, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
+    rs: createRs(outside, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
     // By its name in package.json, as its path in a release is another one.
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,

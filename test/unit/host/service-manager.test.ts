@@ -20,17 +20,21 @@ async function recorded(env: { NOTIFY_SOCKET?: string; WATCHDOG_USEC?: string })
 }
 
 describe('the service manager', () => {
-  it('is told of readiness, status, keep-alives and the end, each over its own socket', async () => {
+  it('is told of readiness, and of it again with each status and keep-alive, as one may be lost; and of the end', async () => {
     const { service, onFailure, notifications } = await recorded({ NOTIFY_SOCKET: '/run/systemd/notify' });
+    await service.status('starting');
     await service.ready('looking around');
     await service.status('3 of 3 links');
     await service.keepAlive();
     await service.stopping();
+    await service.status('saying good-bye');
     expect(await notifications()).toEqual([
-      '/run/systemd/notify[--no-block][READY=1][STATUS=looking around]',
-      '/run/systemd/notify[--no-block][STATUS=3 of 3 links]',
-      '/run/systemd/notify[--no-block][WATCHDOG=1]',
-      '/run/systemd/notify[--no-block][STOPPING=1]',
+      '/run/systemd/notify[STATUS=starting]',
+      '/run/systemd/notify[READY=1][STATUS=looking around]',
+      '/run/systemd/notify[READY=1][STATUS=3 of 3 links]',
+      '/run/systemd/notify[READY=1][WATCHDOG=1]',
+      '/run/systemd/notify[STOPPING=1]',
+      '/run/systemd/notify[STATUS=saying good-bye]',
     ]);
     expect(onFailure).not.toHaveBeenCalled();
   });
@@ -39,7 +43,7 @@ describe('the service manager', () => {
     const { service, notifications } = await recorded({ NOTIFY_SOCKET: '@x' });
     await service.status(`first\nMAINPID=1 ${'long '.repeat(200)}`);
     const [line = ''] = await notifications();
-    expect(line).toMatch(/^@x\[--no-block\]\[STATUS=first MAINPID=1 long/);
+    expect(line).toMatch(/^@x\[STATUS=first MAINPID=1 long/);
     expect(line.length).toBeLessThan(300);
   });
 
