@@ -168,27 +168,27 @@ async function keepBackup(
   const names = (await readdir(directory)).filter(
     (name) => name.startsWith(prefix) && /^\d{8}T\d{6}Z$/.test(name.slice(prefix.length)),
   );
-  for (const name of names) {
-    const path = join(directory, name);
-    if ((await readFile(path)).equals(content)) return path;
-  }
-  const stamp = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  const path = join(directory, `${prefix}${stamp}`);
-  // Under another name until it is whole, so that a crash leaves nothing that looks like a back-up.
+  // Under this name until it is whole, so that a crash leaves nothing that looks like a back-up.
   const unfinished = join(directory, 'unfinished');
   await rm(unfinished, { force: true });
-  const handle = await open(unfinished, 'wx', 0o600);
-  try {
-    await handle.chown(uid, gid);
-    await handle.chmod(mode & 0o7777);
-    await overwrite(handle, content);
-  } finally {
-    await handle.close();
+  let kept: string | undefined;
+  for (const name of names) if ((await readFile(join(directory, name))).equals(content)) kept = name;
+  if (kept === undefined) {
+    kept = `${prefix}${new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+    const handle = await open(unfinished, 'wx', 0o600);
+    try {
+      await handle.chown(uid, gid);
+      await handle.chmod(mode & 0o7777);
+      await overwrite(handle, content);
+    } finally {
+      await handle.close();
+    }
+    await rename(unfinished, join(directory, kept));
   }
-  await rename(unfinished, path);
   await syncDirectory(directory);
-  for (const name of names) if (join(directory, name) !== path) await rm(join(directory, name));
-  return path;
+  // Several only where a crash came between the last line and this one.
+  for (const name of names) if (name !== kept) await rm(join(directory, name));
+  return join(directory, kept);
 }
 
 async function expectContent(file: string, expected: Uint8Array): Promise<void> {

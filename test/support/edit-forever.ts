@@ -3,11 +3,10 @@ import { createClock } from '../../src/host/clock.ts';
 import { createExec } from '../../src/host/exec.ts';
 import { createFileEditor } from '../../src/host/file-editor.ts';
 
-/** Replaces `old` by a long `new` in a file and back again, until it is killed. Says so once it is about to begin. */
+/** Replaces `old` by a long `new` in a file and back again, until it is killed. */
 const [path = '', backups = ''] = process.argv.slice(2);
 const editor = createFileEditor(createExec(), createClock(), backups);
 const contents = [Buffer.from('old'), Buffer.from('new'.repeat(5_000))] as const;
-process.stdout.write('ready\n');
 for (;;) {
   const held = await readFile(path);
   await editor.replace(path, held, held.equals(contents[0]) ? contents[1] : contents[0]);

@@ -1,4 +1,5 @@
 import { chmod, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createExec } from '../../../src/host/exec.ts';
 import { createFileEditor } from '../../../src/host/file-editor.ts';
@@ -70,6 +71,18 @@ describe('a file that is edited', () => {
     await writeFile(path, 'second');
     expect(await edit(path, 'second', 'third')).toMatchObject({ backup: later.backup });
     expect(await backups()).toHaveLength(1);
+  });
+
+  it('has one back-up also where a crash has left two, and the beginning of a third', async () => {
+    const { root, edit, backups } = await bench();
+    const path = `${root}/hosts`;
+    await writeFile(path, 'first');
+    const { backup } = await edit(path, 'first', 'second');
+    await writeFile(backup.replace(/\d{8}T/, '20250101T'), 'older');
+    await writeFile(`${root}/state/backups/unfinished`, 'half');
+    await writeFile(path, 'first');
+    expect(await edit(path, 'first', 'second')).toMatchObject({ backup });
+    expect(await backups()).toEqual([basename(backup)]);
   });
 
   it('keeps back-ups of other files', async () => {
