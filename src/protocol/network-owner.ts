@@ -43,6 +43,8 @@ export interface OwnerPlace {
   /** 1-based. */
   line: number;
   text: string;
+  /** It puts the address on the link; else it is a route, a rule or another setting with it. */
+  sets: boolean;
 }
 
 /** Which of the two addresses of a change something holds. */

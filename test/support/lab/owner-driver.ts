@@ -1,0 +1,56 @@
+import { createClock } from '../../../src/host/clock.ts';
+import { createExec } from '../../../src/host/exec.ts';
+import { createInterfaces } from '../../../src/host/interfaces.ts';
+import { createNetworkOwner } from '../../../src/host/network-owner/owners.ts';
+import type { AddressChange } from '../../../src/protocol/address-change.ts';
+import { asRlnetError } from '../../../src/protocol/errors.ts';
+import type { OwnerKind } from '../../../src/protocol/network-owner.ts';
+import { unifiedDiff } from '../../../src/protocol/unified-diff.ts';
+
+/*
+ * The network owner of the host that this runs on, one call a run: `node owner-driver.ts KIND CALL CHANGE DIRECTORY`, CHANGE in JSON. Prints
+ * `{"result": …}` or `{"error": …}`.
+ */
+
+const [kind = '', call = '', changeText = '', directory = ''] = process.argv.slice(2);
+const exec = createExec();
+const clock = createClock();
+const owner = createNetworkOwner(kind as OwnerKind, {
+  exec,
+  clock,
+  interfaces: createInterfaces(exec, clock),
+});
+const change = JSON.parse(changeText) as AddressChange;
+
+async function run(): Promise<unknown> {
+  switch (call) {
+    case 'plan': {
+      const { files, warnings } = await owner.plan(change);
+      const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+      return {
+        diff: files.map(({ path, before, after }) => unifiedDiff(path, text(before), text(after))).join(''),
+        warnings,
+      };
+    }
+    case 'locate':
+      return owner.locate(change.link, change.from.address);
+    case 'backUp':
+      return owner.backUp(change, directory);
+    case 'persist':
+      return owner.persist(change, directory);
+    case 'activate':
+      return owner.activate(change);
+    case 'readBack':
+      return owner.readBack(change);
+    case 'restore':
+      return owner.restore(directory);
+    default:
+      throw new Error(`no call ${call}`);
+  }
+}
+
+try {
+  process.stdout.write(`${JSON.stringify({ result: (await run()) ?? null })}\n`);
+} catch (thrown) {
+  process.stdout.write(`${JSON.stringify({ error: asRlnetError(thrown).report() })}\n`);
+}
