@@ -22,8 +22,9 @@ const probes = 7;
 const spacingMs = 200;
 /** After the last question. RFC 5227 lets a host take 1 to 2 s between its own probes; an answer takes milliseconds. */
 const lastWaitMs = 1_000;
-/** Solicitations at once, each with a process that waits up to a second. */
+/** Echoes at once, each with a process that waits up to a second for its answer. */
 const announcedAtOnce = 8;
+const announcementTries = 4;
 
 /** The wire of the network namespace that `exec` runs its programs in; `reach` is of this process's own. */
 export function createWire(exec: Exec, interfaces: Interfaces, clock: Clock): Wire {
@@ -47,9 +48,8 @@ export function createWire(exec: Exec, interfaces: Interfaces, clock: Clock): Wi
     announce: (claim, signal) =>
       orUnknown(signal, async () => {
         askable(await interfaces.read(signal), claim.interface);
-        if (familyOf(claim.address) === 'ipv4') await announceByArp(exec, claim, signal);
-        else await announceByNdp(exec, claim, signal);
-        return { outcome: 'sent' };
+        const announce = familyOf(claim.address) === 'ipv4' ? announceByArp : announceByNdp;
+        return { outcome: 'sent', answered: await announce(exec, claim, signal) };
       }),
     reach: (path, signal) => reachByTcp(clock, path, signal),
     passes: (path, signal) => orUnknown(signal, () => measurePassage(exec, path, signal)),
@@ -224,34 +224,65 @@ async function askByNdp(
 // --- Announcements
 
 /** Both kinds, as some hear only one: requests are what Linux sends by itself (`arp_notify`), replies what others expect. */
-async function announceByArp(exec: Exec, claim: Announcement, signal?: AbortSignal): Promise<void> {
+async function announceByArp(
+  exec: Exec,
+  { interface: link, address, neighbours }: Announcement,
+  signal?: AbortSignal,
+): Promise<Address[]> {
   await Promise.all(
-    ['-U', '-A'].map((kind) =>
-      runArping(exec, [kind, '-c', '2', '-I', claim.interface], claim.address, signal),
-    ),
+    ['-U', '-A'].map((kind) => runArping(exec, [kind, '-c', '2', '-I', link], address, signal)),
+  );
+  return await answering(neighbours, (neighbour) =>
+    answersTo(exec, ['-I', link, '-I', address], neighbour, signal),
   );
 }
 
-/** @throws RlnetError COMMAND_FAILED where not everybody could be told */
+/** @throws RlnetError COMMAND_FAILED where fewer solicitations left than there are neighbours */
 async function announceByNdp(
   exec: Exec,
   { interface: link, address, neighbours }: Announcement,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<Address[]> {
   const known = (await readNeighbours(exec, undefined, signal)).filter((each) => each.interface === link);
   const fixed = new Set(known.filter(isStatic).map((each) => each.address));
-  const told = neighbours.filter((each) => !fixed.has(each));
   const sentBefore = await solicitationsSent(exec, link, signal);
-  const tell = async (neighbour: Address): Promise<void> => {
-    await forgetNeighbour(exec, link, neighbour, signal);
-    // Whether it answers the echo does not matter: it has heard the solicitation before.
-    await echo(exec, ['-I', link, '-I', address], neighbour, signal);
-  };
-  for (let first = 0; first < told.length; first += announcedAtOnce) {
-    await Promise.all(told.slice(first, first + announcedAtOnce).map(tell));
-  }
+  const heard = await answering(neighbours, async (neighbour) => {
+    if (!fixed.has(neighbour)) await forgetNeighbour(exec, link, neighbour, signal);
+    return await answersTo(exec, ['-I', link, '-I', address], neighbour, signal);
+  });
   const sent = (await solicitationsSent(exec, link, signal)) - sentBefore;
-  if (sent < told.length || told.length < neighbours.length) {
-    throw cannotAsk(`${sent} of ${neighbours.length} neighbours were told of ${address} on ${link}`);
+  const told = neighbours.filter((neighbour) => !fixed.has(neighbour)).length;
+  if (sent >= told) return heard;
+  throw cannotAsk(
+    `${sent} of ${told} neighbour solicitations for the announcement of ${address} left ${link}`,
+  );
+}
+
+async function answersTo(
+  exec: Exec,
+  source: readonly string[],
+  neighbour: Address,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return (await echo(exec, source, neighbour, signal)).answered;
+}
+
+/** Those who answer within a few tries. */
+async function answering(
+  neighbours: readonly Address[],
+  answers: (neighbour: Address) => Promise<boolean>,
+): Promise<Address[]> {
+  const heard: Address[] = [];
+  let silent = [...neighbours];
+  for (let attempt = 0; attempt < announcementTries && silent.length > 0; attempt++) {
+    const still: Address[] = [];
+    for (let first = 0; first < silent.length; first += announcedAtOnce) {
+      const tried = silent.slice(first, first + announcedAtOnce);
+      const results = await Promise.all(tried.map(answers));
+      for (const [index, neighbour] of tried.entries())
+        (results[index] === true ? heard : still).push(neighbour);
+    }
+    silent = still;
   }
+  return heard;
 }

@@ -229,7 +229,7 @@ describe.skipIf(!isRoot)('the wire of a segment (needs root)', () => {
       await give(host, family, 5);
       const claim = { interface: 'eth0', address: moved, neighbours: [told] };
       const watch = await segment.watch('arp or icmp6');
-      await expect(wireOf(host).announce(claim)).resolves.toEqual({ outcome: 'sent' });
+      await expect(wireOf(host).announce(claim)).resolves.toEqual({ outcome: 'sent', answered: [told] });
       const packets = (await watch.stop()).join('\n');
       expect(await entryOf(peer, moved)).toMatchObject({ mac: await host.mac('eth0') });
       if (family === 'ipv4') {
@@ -283,6 +283,24 @@ describe.skipIf(!isRoot)('the wire of a segment (needs root)', () => {
         wireOf(host).passes({ source: address(family, 99), target: hop, bytes: 1400 }),
       ).resolves.toMatchObject({ outcome: 'unknown', why: expect.stringContaining('ping') });
     });
+  });
+
+  it('says that a neighbour has heard an announcement only if it has, also beside traffic from another address', async () => {
+    await using segment = await openSegment();
+    const [host, peer, old] = [await segment.host(), await segment.host(), await segment.host()];
+    const told = await give(peer, 'ipv6', 2);
+    const moved = await give(old, 'ipv6', 5);
+    const other = await give(host, 'ipv6', 1);
+    await peer.sh(`ping -n -q -c 1 -W 5 ${moved}`);
+    await old.ip('link set eth0 down');
+    await give(host, 'ipv6', 5);
+    const traffic = host.exec.lines('ping', ['-n', '-q', '-i', '0.01', '-I', other, told], () => {});
+    const claim = { interface: 'eth0', address: moved, neighbours: [told, address('ipv6', 9)] };
+    const result = await wireOf(host).announce(claim);
+    traffic.stop();
+    await traffic.ended;
+    const heard = (await entryOf(peer, moved))?.mac === (await host.mac('eth0'));
+    expect(result).toEqual({ outcome: 'sent', answered: heard ? [told] : [] });
   });
 
   it('takes its own card for its own also where it answers for an address of another one, which is down', async () => {

@@ -193,7 +193,7 @@ test.for(families)('%s: after an announcement a peer’s table has the new card'
       address,
       neighbours: [n2.address('internal', family)],
     }),
-  ).resolves.toEqual({ outcome: 'sent' });
+  ).resolves.toEqual({ outcome: 'sent', answered: [n2.address('internal', family)] });
   await expect(known()).resolves.toMatchObject({ neighbours: [{ interface: 'eth0', mac: macOf(n1) }] });
   await n1.execOk(['ip', 'addr', 'del', bound, 'dev', 'eth0']);
   await n3.execOk(['ip', 'addr', 'add', bound, 'dev', 'eth0']);

@@ -25,10 +25,11 @@ export interface Wire {
   /**
    * Tells the segment that this host has an address that is bound on the interface. IPv4: gratuitous ARP, requests and
    * replies, to everybody, 2 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
-   * adds the address, so each of `neighbours` is solicited *from* the address, which makes it learn our card (RFC 4861, 7.2.3), 1 s
-   * for eight of them. Proof is in the neighbours' tables and nowhere else.
+   * adds the address, so each of `neighbours` is solicited *from* the address, which makes it learn our card (RFC 4861, 7.2.3). Other
+   * traffic to a neighbour may solicit it first, from another address, so each is asked for an echo, up to four times, 1 s each,
+   * eight neighbours at a time. Whose echo comes back to the address has our card in its table; of the others nothing is known.
    */
-  announce(claim: Announcement, signal?: AbortSignal): Promise<{ outcome: 'sent' } | Unknown>;
+  announce(claim: Announcement, signal?: AbortSignal): Promise<Announced | Unknown>;
 
   /**
    * Whether a TCP port answers to a connection from one of our addresses. A refusal is an answer. Up to 3 s.
@@ -54,8 +55,14 @@ export interface WireQuestion {
 export interface Announcement {
   interface: string;
   address: Address;
-  /** Whom to tell for IPv6: the gateway and the peers of the subnet. IPv4 tells everybody. */
+  /** The gateway and the peers of the subnet: whom IPv6 tells, and who is asked whether it has heard. */
   neighbours: readonly Address[];
+}
+
+export interface Announced {
+  outcome: 'sent';
+  /** Those of the neighbours whose answer came to this host's card. */
+  answered: Address[];
 }
 
 export interface Unknown {
