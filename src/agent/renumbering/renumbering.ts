@@ -1,8 +1,8 @@
 import type { BootClock } from '../../host/ports/boot-clock.ts';
-import { type Clock, sleep } from '../../host/ports/clock.ts';
+import { type Clock, sleep, type Timer } from '../../host/ports/clock.ts';
 import type { DeadMan } from '../../host/ports/dead-man.ts';
 import { asRlnetError, type RlnetError } from '../../protocol/errors.ts';
-import { wordBeforeDone, wordBeforeIntent } from '../../protocol/renumbering/dead-man.ts';
+import { signOfLifeSeconds, wordBeforeDone, wordBeforeIntent } from '../../protocol/renumbering/dead-man.ts';
 import { type Action, type Facts, nextAction } from '../../protocol/renumbering/next-action.ts';
 import type { Probe } from '../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../protocol/renumbering/progress.ts';
@@ -65,6 +65,7 @@ export class Renumbering {
   #held: Facts['held'];
   #acted: Facts['acted'];
   #inFlight: string | undefined;
+  #signOfLife: Timer | undefined;
   /** The step that the facts above are about. */
   #about: string | undefined;
 
@@ -95,6 +96,15 @@ export class Renumbering {
    */
   async run(signal: AbortSignal): Promise<RenumberingOutcome> {
     await this.#append({ type: 'resumed', ...(await this.#moment()) });
+    this.#giveSignsOfLife();
+    try {
+      return await this.#goOn(signal);
+    } finally {
+      this.#signOfLife?.cancel();
+    }
+  }
+
+  async #goOn(signal: AbortSignal): Promise<RenumberingOutcome> {
     for (;;) {
       signal.throwIfAborted();
       await this.#noteTakeOver();
@@ -167,6 +177,8 @@ export class Renumbering {
       case 'note_done': {
         const word = wordBeforeDone(action.step);
         if (word !== undefined) await deadMan.setWord(word);
+        // The node is in service: from here on there is nothing that a dead man would have to bring back.
+        if (action.step === 'rejoin') await deadMan.disarm();
         const { step, evidence } = action;
         await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence });
         return;
@@ -251,6 +263,14 @@ export class Renumbering {
       await this.#append({ type: 'taken_over', ...(await this.#moment()), direction_word: word });
     }
     return true;
+  }
+
+  /** By a timer and not by the loop: an act may take minutes, and has a bound of its own. */
+  #giveSignsOfLife(): void {
+    this.#deps.deadMan.postpone().catch((thrown: unknown) => {
+      this.#deps.log.error({ err: thrown }, 'the dead man could not be told that the agent is alive');
+    });
+    this.#signOfLife = this.#deps.clock.after(signOfLifeSeconds * 1000, () => this.#giveSignsOfLife());
   }
 
   async #noteAbort(): Promise<void> {

@@ -33,8 +33,8 @@ export interface RenumberingsDependencies {
   /** The guards of a step: the refusals. */
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   log: Log;
-  /** Something that others are told has changed: the lock, or where the renumbering stands. */
-  changed: () => void;
+  /** Something that others are told has changed: where the renumbering stands, with the record that says so, or else the lock. */
+  changed: (progress?: Progress, record?: JournalRecord) => void;
 }
 
 /** What steps have of the cluster. */
@@ -60,7 +60,7 @@ export class Renumberings {
    */
   static async begin(deps: RenumberingsDependencies): Promise<Renumberings> {
     await deps.files.makeDirectory(deps.directory, 0o700);
-    const keeper = await openLockKeeper(deps);
+    const keeper = await openLockKeeper({ ...deps, changed: () => deps.changed() });
     const renumberings = new Renumberings(deps, keeper);
     await renumberings.#takeUp();
     return renumberings;

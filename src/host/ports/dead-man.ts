@@ -3,8 +3,8 @@ import type { Plan } from '../../protocol/renumbering/plan.ts';
 
 /**
  * The dead man: a script with a timer of its own that brings the node back into service when the agent cannot. It needs
- * neither the agent nor Node.js. It reads one word (`setWord`), first leaves a mark that it has taken over, ends the agent,
- * and then binds the address (or both) that the word says, enables the unit and starts it.
+ * neither the agent nor Node.js. When the agent has given no sign of life for `deadManSeconds` of boot time, it first leaves a mark that it has
+ * taken over, ends the agent, and then binds the address (or both) that one word on disk says, enables the unit and starts it.
  */
 export interface DeadMan {
   /**
@@ -12,6 +12,8 @@ export interface DeadMan {
    * boot. Durable when it resolves. Idempotent.
    */
   arm(plan: Plan): Promise<void>;
+  /** Begins its time anew, as a sign of life. Does nothing where no dead man is armed, or where it acts already. */
+  postpone(): Promise<void>;
   /** Whether script, word and timer are there and the timer runs. */
   isArmed(plan: Plan): Promise<boolean>;
   /** Durable when it resolves. Does nothing where no dead man is armed. */

@@ -1,0 +1,286 @@
+import type { HostPower } from '../../../../src/host/ports/host-power.ts';
+import type { KernelAddresses, StandingChange } from '../../../../src/host/ports/kernel-addresses.ts';
+import type { NetworkOwner } from '../../../../src/host/ports/network-owner.ts';
+import type { UnitControl } from '../../../../src/host/ports/unit-control.ts';
+import type { Wire } from '../../../../src/host/ports/wire.ts';
+import type { Address } from '../../../../src/protocol/address.ts';
+import type { AddressChange, HostAddress } from '../../../../src/protocol/address-change.ts';
+import { RlnetError } from '../../../../src/protocol/errors.ts';
+import { holdingOf } from '../../../../src/protocol/network-owner.ts';
+import type { UnitRecord } from '../../../../src/protocol/unit.ts';
+import { ownerFile, SimHost } from '../host.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Machine, SimNetwork } from '../network.ts';
+import type { SimProcess } from '../process.ts';
+
+/** The ports that a renumbering acts on its host through, over a simulated host. Each change has its crash points. */
+
+const quick = { low: 5, high: 40 };
+const link = 'eth0';
+const directory = '/etc/systemd/system/multi-user.target.wants';
+
+/** What goes wrong on a host, set by a story: consulted at every command. */
+export interface HostFaults {
+  /** Whether the unit comes up; it does where this is absent. */
+  unitStarts?: () => boolean;
+  /** Commands whose name has this in it fail, without effect. */
+  failing?: RegExp;
+  /** Commands whose name has this in it say that they worked, and did nothing. */
+  lying?: RegExp;
+}
+
+function failed(what: string): RlnetError {
+  return new RlnetError('COMMAND_FAILED', `${what} ended with exit status 1`, 'Run it by hand.');
+}
+
+/** Runs a command of a host, unless the story has it fail or lie. */
+export async function command(
+  host: SimHost,
+  process: SimProcess,
+  faults: HostFaults,
+  what: string,
+  act: () => void,
+): Promise<void> {
+  if (faults.failing?.test(what) === true) {
+    await host.command(process, `${what} (fails)`, quick, () => {});
+    throw failed(what);
+  }
+  const lies = faults.lying?.test(what) === true;
+  await host.command(process, what, quick, lies ? () => {} : act);
+}
+
+export function recordOf(host: SimHost, unit: string): UnitRecord {
+  const state = host.unit(unit) ?? {
+    unit,
+    loadState: 'not-found',
+    activeState: 'inactive',
+    subState: 'dead',
+    unitFileState: '',
+    result: 'success',
+  };
+  const enabled = state.unitFileState === 'enabled';
+  const path = `${directory}/${unit}.service`;
+  const target = `/usr/lib/systemd/system/${unit}.service`;
+  return {
+    ...state,
+    names: [unit],
+    fragmentPath: target,
+    sourcePath: '',
+    dropInPaths: [],
+    needDaemonReload: false,
+    wantedBy: enabled ? ['multi-user.target'] : [],
+    requiredBy: [],
+    upheldBy: [],
+    boundBy: [],
+    consistsOf: [],
+    triggeredBy: [],
+    onFailureOf: [],
+    onSuccessOf: [],
+    also: [],
+    links: enabled ? [{ path, target, dependant: 'multi-user.target' }] : [],
+    otherLinks: [],
+  };
+}
+
+export function simUnitControl(host: SimHost, process: SimProcess, faults: HostFaults): UnitControl {
+  const run = (what: string, act: () => void): Promise<void> => command(host, process, faults, what, act);
+  const setEnabled = async ({ unit }: UnitRecord, enabled: boolean): Promise<void> => {
+    await run(`systemctl ${enabled ? 'enable' : 'disable'} ${unit}`, () => host.setEnabled(unit, enabled));
+    await run(`sync ${directory}`, () => host.disk.syncDirectory(directory));
+    const is = host.unit(unit)?.unitFileState === 'enabled';
+    if (is !== enabled) {
+      throw new RlnetError(
+        enabled ? 'UNIT_NOT_RESTORED' : 'UNIT_STILL_ENABLED',
+        `${unit} is as it was.`,
+        'Look at it.',
+      );
+    }
+  };
+  return {
+    record: (unit) =>
+      process.call(process.latency.between(5, 30), `systemctl show ${unit}`, () => recordOf(host, unit)),
+    disable: (record) => setEnabled(record, false),
+    enable: (record) => setEnabled(record, true),
+    start: async (unit) => {
+      await run(`systemctl start ${unit}`, () => host.setActive(unit, faults.unitStarts?.() ?? true));
+      if (host.unit(unit)?.activeState !== 'active') {
+        throw new RlnetError('UNIT_FAILED', `${unit} failed.`, `See journalctl -u ${unit}.`);
+      }
+    },
+    stop: (unit) => run(`systemctl stop ${unit}`, () => host.setActive(unit, false)),
+  };
+}
+
+export function simHostPower(host: SimHost, process: SimProcess, faults: HostFaults): HostPower {
+  return { reboot: () => command(host, process, faults, 'systemctl reboot', () => host.restart()) };
+}
+
+/** What a swap or a rehearsal left in a kernel; gone with the boot, as the kernel's state is. */
+export interface KernelChanges {
+  bootId: string | undefined;
+  standing: (StandingChange & { timer: { cancelled: boolean } }) | undefined;
+}
+
+const nothing = { links: [], addresses: [], routes: [], rules: [] };
+
+export function simKernelAddresses(
+  kernel: Kernel,
+  host: SimHost,
+  process: SimProcess,
+  changes: KernelChanges,
+  faults: HostFaults,
+): KernelAddresses {
+  const run = (what: string, act: () => void): Promise<void> => command(host, process, faults, what, act);
+  const has = (address: Address): boolean => addressesOf(host).includes(address);
+  const current = (): KernelChanges['standing'] => {
+    if (changes.bootId !== host.bootId) {
+      changes.standing = undefined;
+      changes.bootId = host.bootId;
+    }
+    return changes.standing;
+  };
+  const undo = ({ kind, change }: StandingChange): void => {
+    if (has(change.to.address)) host.interfaces.remove(link, change.to.address);
+    if (kind === 'swap' && !has(change.from.address)) host.interfaces.add(link, change.from);
+  };
+  const arm = async (kind: StandingChange['kind'], change: AddressChange, seconds: number): Promise<void> => {
+    if (current() !== undefined) {
+      throw new RlnetError('ADDRESS_CHANGE_UNDER_WAY', 'There is a change already.', 'Take it back.');
+    }
+    const boot = host.bootId;
+    await run(`systemd-run take-back of ${kind}`, () => {
+      const standing = { kind, change, before: nothing, expected: nothing, takenBack: false };
+      const timer = kernel.world(seconds * 1000, `${host.name} takes the ${kind} back`, () => {
+        if (host.bootId !== boot || changes.standing?.timer !== timer) return;
+        undo(standing);
+        changes.standing = { ...standing, takenBack: true, timer };
+      });
+      changes.bootId = boot;
+      changes.standing = { ...standing, timer };
+    });
+  };
+  return {
+    snapshot: async () => nothing,
+    standing: () => process.call(1, 'read /run/rlnet', () => current()),
+    rehearse: async (change, seconds) => {
+      await arm('rehearsal', change, seconds);
+      await run(`ip addr add ${change.to.address}/32`, () => {
+        if (!has(change.to.address)) host.interfaces.add(link, change.to);
+      });
+      return { elsewhere: [] };
+    },
+    swap: async (change, seconds) => {
+      await arm('swap', change, seconds);
+      await run(`ip -batch swap to ${change.to.address}`, () => {
+        if (has(change.from.address)) host.interfaces.remove(link, change.from.address);
+        if (!has(change.to.address)) host.interfaces.add(link, change.to);
+      });
+      return { elsewhere: [] };
+    },
+    extend: async () => {},
+    keep: async () => {
+      const standing = current();
+      if (standing?.takenBack === true) {
+        throw new RlnetError('ADDRESS_CHANGE_TAKEN_BACK', 'It was taken back.', 'Try again.');
+      }
+      if (standing === undefined) return;
+      await run('systemctl stop take-back', () => {
+        standing.timer.cancelled = true;
+        changes.standing = undefined;
+      });
+    },
+    takeBack: async () => {
+      const standing = current();
+      if (standing === undefined) return { elsewhere: [] };
+      await run('ip -batch take back', () => {
+        if (!standing.takenBack) undo(standing);
+        standing.timer.cancelled = true;
+        changes.standing = undefined;
+      });
+      return { elsewhere: [] };
+    },
+  };
+}
+
+function addressesOf(host: SimHost): Address[] {
+  return host.interfaces.links.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+}
+
+/** An owner with one file of one address a line. */
+export function simNetworkOwner(host: SimHost, process: SimProcess, faults: HostFaults): NetworkOwner {
+  const files = host.files(process);
+  const file = ownerFile(link);
+  const lineOf = ({ address, prefixLength }: HostAddress): string => `${address}/${prefixLength}\n`;
+  const backUp: NetworkOwner['backUp'] = async (_change, into) => {
+    await files.makeDirectory(into, 0o700);
+    if ((await files.readIfExists(`${into}/manifest`)) !== undefined) return;
+    await files.writeAtomic(`${into}/original`, await files.read(file), 0o600);
+    await files.writeAtomic(`${into}/manifest`, file, 0o600);
+  };
+  const holding = async ({ from, to }: AddressChange) => {
+    const text = await files.read(file);
+    return holdingOf(text.includes(lineOf(from)), text.includes(lineOf(to)));
+  };
+  return {
+    kind: 'ifupdown',
+    locate: async () => [],
+    plan: async () => ({ files: [], warnings: [] }),
+    backUp,
+    persist: async (change, into) => {
+      await backUp(change, into);
+      const text = await files.read(file);
+      if (faults.failing?.test('persist') === true)
+        throw new RlnetError('OWNER_WRITE_FAILED', 'ENOSPC', 'Make room.');
+      if (text.includes(lineOf(change.from))) {
+        await files.writeAtomic(file, text.replace(lineOf(change.from), lineOf(change.to)), 0o644);
+      }
+    },
+    activate: async (change) => {
+      await command(host, process, faults, 'activate', () => host.activate(link));
+      if (!addressesOf(host).includes(change.to.address)) {
+        throw new RlnetError('OWNER_NOT_TAKEN_UP', 'The owner did nothing.', 'Look at the link.');
+      }
+    },
+    readBack: async (change) => ({ files: await holding(change), owner: 'unknown', evidence: [] }),
+    restore: async (from) => {
+      if ((await files.readIfExists(`${from}/manifest`)) === undefined) {
+        throw new RlnetError(
+          'OWNER_BACKUP_INVALID',
+          'There is no whole back-up.',
+          'Restore the files by hand.',
+        );
+      }
+      const original = await files.read(`${from}/original`);
+      if ((await files.read(file)) !== original) await files.writeAtomic(file, original, 0o644);
+    },
+  };
+}
+
+/** What asking the segment comes to, and what reaches an address. */
+export function simWire(network: SimNetwork, host: SimHost, process: SimProcess): Wire {
+  return {
+    ask: ({ address }) =>
+      process.call(2_500, `asks who has ${address}`, () => {
+        const owners = network.answering(host, address).map(macOf);
+        return owners.length > 0 ? { outcome: 'answered', owners } : { outcome: 'silent', probes: 7 };
+      }),
+    neighbours: async () => [],
+    announce: () => process.call(1_000, 'announces', () => ({ outcome: 'sent' })),
+    reach: ({ source, target }) =>
+      process.call(5, `tries ${target}`, () => {
+        const holder = network.holderOf(target);
+        const up =
+          holder !== undefined &&
+          host.holds(source) &&
+          (holder === host || network.paths(host.name, holder.name).every(({ isUp }) => isUp));
+        return up ? { outcome: 'connected' } : { outcome: 'unreachable', why: 'no answer' };
+      }),
+    passes: async () => ({ outcome: 'passes' }),
+  };
+}
+
+function macOf(machine: Machine): string {
+  const mac =
+    machine instanceof SimHost ? machine.interfaces.links.find(({ name }) => name === link)?.mac : undefined;
+  return mac ?? '02:00:00:00:00:ff';
+}
