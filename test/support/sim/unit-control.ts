@@ -78,7 +78,8 @@ export function createSimUnitControl(process: SimProcess, host: SimHost): UnitCo
   };
 }
 
-function recordOf(host: SimHost, unit: string): UnitRecord {
+/** The record of a unit, without asking for it. */
+export function recordOf(host: SimHost, unit: string): UnitRecord {
   const state = host.unit(unit);
   const isEnabled = state?.unitFileState === 'enabled';
   const fragmentPath = state === undefined ? '' : `${unitFiles}/${unit}`;

@@ -17,11 +17,11 @@ import { SimNetwork, transit } from '../network.ts';
 import { CrashPoints } from '../points.ts';
 import type { SimProcess } from '../process.ts';
 import { SimRs } from '../rs.ts';
+import { recordOf } from '../unit-control.ts';
 import { SimDeadMan } from './dead-man.ts';
 import {
   type HostFaults,
   type KernelChanges,
-  recordOf,
   simHostPower,
   simKernelAddresses,
   simNetworkOwner,

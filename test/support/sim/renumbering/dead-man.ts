@@ -125,7 +125,7 @@ export class SimDeadMan {
       this.#host.setEnabled(rsUnit, true);
       this.#host.disk.syncAll();
     });
-    await run('systemctl start', () => this.#host.setActive(rsUnit, true));
+    await run('systemctl start', () => this.#host.startUnit(rsUnit));
     await files.create(finished, '', 0o600);
   }
 }

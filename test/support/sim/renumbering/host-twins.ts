@@ -7,17 +7,17 @@ import type { Address } from '../../../../src/protocol/address.ts';
 import type { AddressChange, HostAddress } from '../../../../src/protocol/address-change.ts';
 import { RlnetError } from '../../../../src/protocol/errors.ts';
 import { holdingOf } from '../../../../src/protocol/network-owner.ts';
-import type { UnitRecord } from '../../../../src/protocol/unit.ts';
-import { ownerFile, SimHost } from '../host.ts';
+import { ownerFile, type SimHost } from '../host.ts';
 import type { Kernel } from '../kernel.ts';
-import type { Machine, SimNetwork } from '../network.ts';
+import type { SimNetwork } from '../network.ts';
 import type { SimProcess } from '../process.ts';
+import { createSimUnitControl } from '../unit-control.ts';
+import { createSimWire } from '../wire.ts';
 
 /** The ports that a renumbering acts on its host through, over a simulated host. Each change has its crash points. */
 
 const quick = { low: 5, high: 40 };
 const link = 'eth0';
-const directory = '/etc/systemd/system/multi-user.target.wants';
 
 /** What goes wrong on a host, set by a story: consulted at every command. */
 export interface HostFaults {
@@ -49,65 +49,26 @@ export async function command(
   await host.command(process, what, quick, lies ? () => {} : act);
 }
 
-export function recordOf(host: SimHost, unit: string): UnitRecord {
-  const state = host.unit(unit) ?? {
-    unit,
-    loadState: 'not-found',
-    activeState: 'inactive',
-    subState: 'dead',
-    unitFileState: '',
-    result: 'success',
-  };
-  const enabled = state.unitFileState === 'enabled';
-  const path = `${directory}/${unit}.service`;
-  const target = `/usr/lib/systemd/system/${unit}.service`;
-  return {
-    ...state,
-    names: [unit],
-    fragmentPath: target,
-    sourcePath: '',
-    dropInPaths: [],
-    needDaemonReload: false,
-    wantedBy: enabled ? ['multi-user.target'] : [],
-    requiredBy: [],
-    upheldBy: [],
-    boundBy: [],
-    consistsOf: [],
-    triggeredBy: [],
-    onFailureOf: [],
-    onSuccessOf: [],
-    also: [],
-    links: enabled ? [{ path, target, dependant: 'multi-user.target' }] : [],
-    otherLinks: [],
-  };
-}
-
+/** systemd as its twin has it, and a unit that may not come up. */
 export function simUnitControl(host: SimHost, process: SimProcess, faults: HostFaults): UnitControl {
-  const run = (what: string, act: () => void): Promise<void> => command(host, process, faults, what, act);
-  const setEnabled = async ({ unit }: UnitRecord, enabled: boolean): Promise<void> => {
-    await run(`systemctl ${enabled ? 'enable' : 'disable'} ${unit}`, () => host.setEnabled(unit, enabled));
-    await run(`sync ${directory}`, () => host.disk.syncDirectory(directory));
-    const is = host.unit(unit)?.unitFileState === 'enabled';
-    if (is !== enabled) {
-      throw new RlnetError(
-        enabled ? 'UNIT_NOT_RESTORED' : 'UNIT_STILL_ENABLED',
-        `${unit} is as it was.`,
-        'Look at it.',
-      );
-    }
+  const units = createSimUnitControl(process, host);
+  const unless = async (what: string, action: () => Promise<void>): Promise<void> => {
+    if (faults.failing?.test(what) === true) throw failed(what);
+    if (faults.lying?.test(what) !== true) await action();
   };
   return {
-    record: (unit) =>
-      process.call(process.latency.between(5, 30), `systemctl show ${unit}`, () => recordOf(host, unit)),
-    disable: (record) => setEnabled(record, false),
-    enable: (record) => setEnabled(record, true),
-    start: async (unit) => {
-      await run(`systemctl start ${unit}`, () => host.setActive(unit, faults.unitStarts?.() ?? true));
-      if (host.unit(unit)?.activeState !== 'active') {
-        throw new RlnetError('UNIT_FAILED', `${unit} failed.`, `See journalctl -u ${unit}.`);
-      }
-    },
-    stop: (unit) => run(`systemctl stop ${unit}`, () => host.setActive(unit, false)),
+    record: (unit) => units.record(unit),
+    disable: (unit) => unless('systemctl disable', () => units.disable(unit)),
+    enable: (unit) => unless('systemctl enable', () => units.enable(unit)),
+    start: (unit, options) =>
+      unless('systemctl start', async () => {
+        if (faults.unitStarts?.() === false) {
+          await host.command(process, `systemctl start ${unit} (fails)`, quick, () => {});
+          throw new RlnetError('UNIT_FAILED', `${unit} failed.`, `See journalctl -u ${unit}.`);
+        }
+        await units.start(unit, options);
+      }),
+    stop: (unit, options) => unless('systemctl stop', () => units.stop(unit, options)),
   };
 }
 
@@ -256,31 +217,10 @@ export function simNetworkOwner(host: SimHost, process: SimProcess, faults: Host
   };
 }
 
-/** What asking the segment comes to, and what reaches an address. */
+/** The wire as its twin has it. Neighbours learn a new address with its first packet. */
 export function simWire(network: SimNetwork, host: SimHost, process: SimProcess): Wire {
   return {
-    ask: ({ address }) =>
-      process.call(2_500, `asks who has ${address}`, () => {
-        const owners = network.answering(host, address).map(macOf);
-        return owners.length > 0 ? { outcome: 'answered', owners } : { outcome: 'silent', probes: 7 };
-      }),
-    neighbours: async () => [],
-    announce: () => process.call(1_000, 'announces', () => ({ outcome: 'sent' })),
-    reach: ({ source, target }) =>
-      process.call(5, `tries ${target}`, () => {
-        const holder = network.holderOf(target);
-        const up =
-          holder !== undefined &&
-          host.holds(source) &&
-          (holder === host || network.paths(host.name, holder.name).every(({ isUp }) => isUp));
-        return up ? { outcome: 'connected' } : { outcome: 'unreachable', why: 'no answer' };
-      }),
-    passes: async () => ({ outcome: 'passes' }),
+    ...createSimWire(process, host, network),
+    announce: () => process.call(1_000, 'announces', () => ({ outcome: 'sent', answered: [] })),
   };
-}
-
-function macOf(machine: Machine): string {
-  const mac =
-    machine instanceof SimHost ? machine.interfaces.links.find(({ name }) => name === link)?.mac : undefined;
-  return mac ?? '02:00:00:00:00:ff';
 }
