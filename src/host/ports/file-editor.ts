@@ -13,7 +13,7 @@ export interface FileEditor {
   /**
    * Replaces the content of a file that exists. Before that its old content goes into one dated back-up, which is durable first; an older back-up
    * of the same file is taken away, and one with this very content is kept in its stead. Mode, owner,
-   * extended attributes, ACL and SELinux label stay; a symbolic link is followed and stays; a bind-mounted file, or one in a directory that
+   * extended attributes (those that this process may see), ACL and SELinux label stay; a symbolic link is followed and stays; a bind-mounted file, or one in a directory that
    * takes no new file, is written in place. When it resolves, the new content is durable and has been read back. Costs two execs.
    * @param expected what the file holds
    * @throws RlnetError FILE_NOT_EDITABLE (no regular file, read-only, immutable, no space …); FILE_CHANGED where somebody else writes it too, before or
