@@ -1,11 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { createClock } from '../../src/host/clock.ts';
 import { createFiles } from '../../src/host/files.ts';
 import { createKernelAddresses } from '../../src/host/kernel-addresses.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
 import type { KernelAddresses } from '../../src/host/ports/kernel-addresses.ts';
-import { parseInterfaceAddress } from '../../src/protocol/address.ts';
-import type { AddressChange } from '../../src/protocol/address-change.ts';
 import { describeAddress, type NetworkSnapshot } from '../../src/protocol/network-snapshot.ts';
 import { describeRoute, describeRule } from '../../src/protocol/routing.ts';
 import { createSleepingTimer } from './detached-timer.ts';
@@ -13,21 +14,37 @@ import { type NetworkNamespace, openNetworkNamespace } from './netns.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** The adapter on a namespace, with a timer that needs no systemd, and what it keeps in a directory of its own. */
-export async function kernelAddressesOf(exec: Exec): Promise<KernelAddresses> {
+export async function kernelAddressesOf(exec: Exec): Promise<KernelAddresses & { directory: string }> {
   const directory = await temporaryDirectory();
   const timer = createSleepingTimer(exec, directory);
-  const kernel = createKernelAddresses({
-    exec,
-    files: createFiles(),
-    clock: createClock(),
-    timer,
-    directory: `${directory}/change`,
-  });
   // A timer that a failed test leaves would outlive it.
   onTestFinished(async () => {
     for (const name of ['rlnet-take-back-a', 'rlnet-take-back-b']) await timer.disarm(name);
   });
-  return kernel;
+  const parts = { exec, files: createFiles(), clock: createClock(), timer };
+  return { ...createKernelAddresses({ ...parts, directory: `${directory}/change` }), directory };
+}
+
+/** Starts a process that changes an address in the namespace, and kills it where it stops (`kernel-owner.ts`). */
+export async function killOwner(
+  { pid }: NetworkNamespace,
+  args: { directory: string; kind: 'swap' | 'rehearse'; change: string; phase: string },
+): Promise<void> {
+  const program = fileURLToPath(new URL('kernel-owner.ts', import.meta.url));
+  const owner = spawn(
+    'nsenter',
+    [
+      ...[`--net=/proc/${pid}/ns/net`, process.execPath, program],
+      ...[args.directory, args.kind, args.change, args.phase],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const ended = once(owner, 'exit');
+  const said = await Promise.race([once(owner.stdout, 'data'), ended]);
+  owner.kill('SIGKILL');
+  await ended;
+  if (`${said[0]}` !== 'stopped\n')
+    throw new Error(`the owner did not come to ${args.phase}: ${said.join(' ')}`);
 }
 
 /** A host with two NICs that are up, without addresses of their own making and without the wait for duplicate address detection. */
@@ -51,20 +68,6 @@ export async function openHost(
     link set eth1 up
     ${host}`);
   return namespace;
-}
-
-/** `eth0 10.0.0.5/24 10.0.0.7/24 10.0.0.1 10.0.0.254`: link, old, new, and old and new gateway where there is a new one. */
-export function changeOf(text: string): AddressChange {
-  const [name = '', from = '', to = '', old, gateway] = text.split(' ');
-  const address = (given: string) => parseInterfaceAddress(`${given}/1`).address;
-  return {
-    link: { name },
-    from: parseInterfaceAddress(from),
-    to: parseInterfaceAddress(to),
-    ...(old === undefined || gateway === undefined
-      ? {}
-      : { gateway: { from: address(old), to: address(gateway) } }),
-  };
 }
 
 /** All of a snapshot as text, sorted; routes of one place keep their order. */

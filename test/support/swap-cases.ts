@@ -1,3 +1,20 @@
+import { parseInterfaceAddress } from '../../src/protocol/address.ts';
+import type { AddressChange } from '../../src/protocol/address-change.ts';
+
+/** `eth0 10.0.0.5/24 10.0.0.7/24 10.0.0.1 10.0.0.254`: link, old, new, and old and new gateway where there is a new one. */
+export function changeOf(text: string): AddressChange {
+  const [name = '', from = '', to = '', old, gateway] = text.split(' ');
+  const address = (given: string) => parseInterfaceAddress(`${given}/1`).address;
+  return {
+    link: { name },
+    from: parseInterfaceAddress(from),
+    to: parseInterfaceAddress(to),
+    ...(old === undefined || gateway === undefined
+      ? {}
+      : { gateway: { from: address(old), to: address(gateway) } }),
+  };
+}
+
 /** A change of an address on a host, and by hand what it comes to. */
 export interface SwapCase {
   title: string;
