@@ -210,10 +210,40 @@ test('an idle agent with eight links costs little', async () => {
   const before = await read();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   const after = await read();
-  const memory = await each.execOk(['grep', '-E', '^(Rss|Private_Dirty):', `/proc/${pid}/smaps_rollup`]);
+  const smaps = await each.readFile(`/proc/${pid}/smaps_rollup`);
+  const megabytes = (...fields: string[]): number =>
+    fields.reduce(
+      (sum, field) => sum + Number(new RegExp(`^${field}: *(\\d+) kB`, 'm').exec(smaps)?.[1]),
+      0,
+    ) / 1000;
+  const resident = megabytes('Rss');
+  const own = megabytes('Private_Clean', 'Private_Dirty');
   process.stdout.write(
     `  measured: idle agent, ${size - 1} links: ${(((after.cpu - before.cpu) / seconds) * 100).toFixed(2)} % of a core, ` +
-      `${((after.sent - before.sent) / seconds / 1000).toFixed(1)} kB/s sent, ${memory.trim().replaceAll(/\s+/g, ' ')}\n`,
+      `${((after.sent - before.sent) / seconds / 1000).toFixed(1)} kB/s sent, ${resident.toFixed(1)} MB resident, ` +
+      `${own.toFixed(1)} MB of it private\n`,
   );
+  expect(resident).toBeLessThan(90);
+  expect(own).toBeLessThan(35);
   expect(after.sent).toBeGreaterThan(before.sent);
+});
+
+test('an agent is ready soon after its start, and answers at once', async () => {
+  const each = host(2);
+  const timed = async (argv: string[]): Promise<number> => {
+    const begun = performance.now();
+    await each.execOk(argv);
+    return performance.now() - begun;
+  };
+  const starts: number[] = [];
+  const answers: number[] = [];
+  for (let time = 0; time < (full ? 10 : 3); time += 1) {
+    await each.execOk(['systemctl', 'stop', 'rlnet']);
+    starts.push(await timed(['systemctl', 'start', 'rlnet']));
+  }
+  await withWatches(lab.hosts, async () => {
+    for (let time = 0; time < (full ? 20 : 5); time += 1) answers.push(await timed(['rlnet', 'status']));
+  });
+  report('systemctl start rlnet until READY', starts);
+  report('rlnet status, nine hosts', answers);
 });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Address, type Family, familyOf, tryParseAddress } from '../../../src/protocol/address.ts';
@@ -433,6 +433,11 @@ export class Host {
     const script =
       'set -e; install -d "$(dirname "$1")"; cat >"$1.new"; chmod "$2" "$1.new"; mv "$1.new" "$1"';
     await this.execOk(['sh', '-c', script, 'sh', path, mode.toString(8)], { input: text });
+  }
+
+  /** Copies a file of this machine to the host, for what is no text or too long for `writeFile`. */
+  async copyFile(from: string, path: string): Promise<void> {
+    await copyFile(from, `/proc/${this.#lab.init.pid}/root/run/lab/${this.name}/root${path}`);
   }
 
   async bootId(): Promise<string> {

@@ -34,12 +34,15 @@ export function standinBinds(): string[] {
   return [`--bind-ro=${bind}`];
 }
 
-/** Builds the package of this checkout as a release does, but for its compression. Takes some seconds. */
-export async function buildPackage(target: string, { version }: { version?: string } = {}): Promise<void> {
+/** Builds the package of a checkout, this one unless said, as a release does, but for its compression. Takes some seconds. */
+export async function buildPackage(
+  target: string,
+  { version, checkout = repository }: { version?: string; checkout?: string } = {},
+): Promise<void> {
   const work = await mkdtemp(`${target}.`);
   try {
-    const tree = await layTree(repository, join(work, 'rlnet'));
-    const maintainerScripts = join(repository, 'packaging/debian');
+    const tree = await layTree(checkout, join(work, 'rlnet'));
+    const maintainerScripts = join(checkout, 'packaging/debian');
     writeControl(tree, { version: version ?? tree.version, epoch: 0, maintainerScripts });
     await packDeb(tree, target, 0, 'none');
   } finally {

@@ -1,0 +1,271 @@
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { issueCa, issueHost } from '../../src/cli/tls-issue.ts';
+import { createRandom } from '../../src/host/random.ts';
+import { clusterViewSchema } from '../../src/protocol/state.ts';
+import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
+import { waitFor } from '../support/lab/run.ts';
+import { buildPackage, repository } from '../support/lab/software.ts';
+import { bootstrapStandin } from '../support/standin/bootstrap.ts';
+import { installStandin } from '../support/standin/install.ts';
+
+/** The package: what an operator does with it on a host that has nothing of rlnet, and the sandbox of its unit. */
+
+const labName = 'test-package';
+const random = createRandom();
+
+let lab: Lab;
+let n1: Host;
+let folder: string;
+
+beforeAll(async () => {
+  await downLab(labName);
+  folder = await mkdtemp(join(tmpdir(), 'rlnet-package-'));
+  lab = await upLab({ name: labName, hosts: [{ rlnet: false }, {}] });
+  n1 = lab.host('n1');
+  await Promise.all([
+    buildPackage(join(folder, 'old.deb'), { version: '0.0.1' }),
+    buildPackage(join(folder, 'new.deb'), { version: '0.0.2' }),
+  ]);
+  await n1.copyFile(join(folder, 'old.deb'), '/old.deb');
+  await n1.copyFile(join(folder, 'new.deb'), '/new.deb');
+  await installStandin(n1);
+  const node = { host: n1, addr: n1.address('internal', 'ipv6'), externalAddr: [] };
+  await bootstrapStandin([node], { clusterName: 'package.example', family: 'ipv6' });
+  const now = Date.now();
+  const ca = await issueCa('package', { now, days: 30, random: random.id() });
+  const { certificate, key } = await issueHost(ca, 'n1', { now, days: 7, random: random.id() });
+  await n1.writeFile('/root/n1/ca.crt', ca.certificate, 0o644);
+  await n1.writeFile('/root/n1/host.crt', certificate, 0o644);
+  await n1.writeFile('/root/n1/host.key', key, 0o600);
+});
+
+afterAll(async () => {
+  await downLab(labName);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function property(host: Host, name: string, unit = 'rlnet'): Promise<string> {
+  return (await host.execOk(['systemctl', 'show', '--property', name, '--value', unit])).trim();
+}
+
+/** What is not rlnet's, and is to stay as it is whatever happens to the package. */
+async function ofOthers(): Promise<unknown> {
+  const unit = ['UnitFileState', 'ActiveState', 'MainPID', 'ExecMainStartTimestampMonotonic'];
+  const links = JSON.parse(await n1.execOk(['ip', '-j', 'addr'])) as { addr_info: object[] }[];
+  return {
+    unit: await Promise.all(unit.map((name) => property(n1, name, 'rlec_supervisor'))),
+    addresses: links.map((link) => link.addr_info),
+    routes: await n1.execOk(['sh', '-c', 'ip route; ip -6 route']),
+    hosts: await n1.readFile('/etc/hosts'),
+  };
+}
+
+const exists = async (path: string): Promise<boolean> => (await n1.exec(['test', '-e', path])).exitCode === 0;
+
+describe('on a host without Node.js', () => {
+  test('dpkg -i starts nothing, and two commands later the agent runs and knows its node', async () => {
+    expect((await n1.exec(['sh', '-c', 'command -v node nodejs'])).exitCode).not.toBe(0);
+    const before = await ofOthers();
+    await n1.execOk(['dpkg', '--install', '/old.deb']);
+    expect([await property(n1, 'ActiveState'), await property(n1, 'UnitFileState')]).toEqual([
+      'inactive',
+      'disabled',
+    ]);
+
+    await n1.execOk(['sh', '-c', 'cp /root/n1/* /etc/rlnet/tls/']);
+    await n1.execOk(['systemctl', '--quiet', 'enable', '--now', 'rlnet']);
+
+    expect(await n1.execOk(['stat', '-c', '%a %U', '/etc/rlnet/tls', '/etc/rlnet/tls/host.key'])).toBe(
+      '700 root\n600 root\n',
+    );
+    const view = await waitFor('the agent to know its node', { timeoutMs: 30_000 }, async () => {
+      const seen = v.parse(clusterViewSchema, JSON.parse(await n1.execOk(['rlnet', 'status', '--json'])));
+      return seen.hosts[0]?.state?.nodeUid === 1 && seen.internalFamily !== undefined ? seen : undefined;
+    });
+    expect(view).toMatchObject({ cluster: 'package', seenFrom: 'n1', internalFamily: 'ipv6' });
+    expect(await ofOthers()).toEqual(before);
+  });
+
+  test('an upgrade restarts the agent, and asks nothing about a configuration that was edited', async () => {
+    const edited = `${await n1.readFile('/etc/rlnet/agent.yaml')}mode: observe\n`;
+    await n1.writeFile('/etc/rlnet/agent.yaml', edited);
+    const identity = await n1.readFile('/var/lib/rlnet/identity.json');
+    const pid = await property(n1, 'MainPID');
+    const before = await ofOthers();
+    await n1.execOk(['dpkg', '--install', '/new.deb']);
+    expect(await property(n1, 'MainPID')).not.toBe(pid);
+    expect(await property(n1, 'ActiveState')).toBe('active');
+    expect(await n1.execOk(['dpkg-query', '--show', 'rlnet'])).toBe('rlnet\t0.0.2\n');
+    expect(await n1.readFile('/etc/rlnet/agent.yaml')).toBe(edited);
+    expect(await n1.readFile('/var/lib/rlnet/identity.json')).toBe(identity);
+    expect(await ofOthers()).toEqual(before);
+  });
+
+  test('its removal stops the agent and leaves what it knows, and all that is not its own', async () => {
+    const before = await ofOthers();
+    await n1.execOk(['dpkg', '--remove', 'rlnet']);
+    expect(await property(n1, 'LoadState')).toBe('not-found');
+    expect((await n1.exec(['pgrep', '-f', '/opt/rlnet'])).exitCode).toBe(1);
+    const left = ['/etc/rlnet/agent.yaml', '/etc/rlnet/tls/host.key', '/var/lib/rlnet/identity.json'];
+    for (const path of left) expect(await exists(path)).toBe(true);
+    for (const path of [
+      '/opt/rlnet',
+      '/usr/bin/rlnet',
+      '/etc/systemd/system/multi-user.target.wants/rlnet.service',
+    ])
+      expect(await exists(path)).toBe(false);
+    expect(await ofOthers()).toEqual(before);
+  });
+
+  test('a purge takes its own state too, and nothing else', async () => {
+    const before = await ofOthers();
+    await n1.execOk(['dpkg', '--purge', 'rlnet']);
+    for (const path of ['/etc/rlnet', '/var/lib/rlnet']) expect(await exists(path)).toBe(false);
+    expect(await n1.execOk(['dpkg', '--verify'])).not.toContain('rlnet');
+    expect(await ofOthers()).toEqual(before);
+  });
+
+  test('it is installed into an image in which no systemd runs', async () => {
+    // As a build of an image sees it: another root, and no /run/systemd/system.
+    await n1.execOk(['sh', '-c', 'mkdir /image /image-work /image-root']);
+    await n1.execOk([
+      'sh',
+      '-c',
+      'mount -t tmpfs none /image-work && mkdir /image-work/upper /image-work/work',
+    ]);
+    const layers = 'lowerdir=/,upperdir=/image-work/upper,workdir=/image-work/work';
+    await n1.execOk(['mount', '-t', 'overlay', '-o', layers, 'none', '/image']);
+    await n1.execOk(['chroot', '/image', 'dpkg', '--install', '/new.deb']);
+    await n1.execOk(['chroot', '/image', 'systemctl', '--quiet', 'enable', 'rlnet']);
+    await n1.execOk(['chroot', '/image', 'dpkg', '--purge', 'rlnet']);
+    expect(await exists('/image/etc/systemd/system/multi-user.target.wants/rlnet.service')).toBe(false);
+    await n1.execOk(['umount', '/image', '/image-work']);
+  });
+});
+
+describe('the sandbox of rlnet.service', () => {
+  let host: Host;
+  beforeAll(async () => {
+    host = lab.host('n2');
+    // The very unit, but for what it runs.
+    const unit = (await host.readFile('/usr/lib/systemd/system/rlnet.service'))
+      .replaceAll(/^(Type|NotifyAccess|Restart|WatchdogSec|ExecStopPost)=.*\n/gm, '')
+      .replace(/^ExecStart=.*$/m, 'Type=oneshot\nExecStart=/bin/sh /probe.sh');
+    await host.writeFile('/run/systemd/system/rlnet-probe.service', unit);
+    await host.execOk(['systemctl', 'daemon-reload']);
+  });
+
+  /** Runs lines of sh in the sandbox. */
+  async function inside(script: string): Promise<{ done: boolean; said: string }> {
+    await host.writeFile('/probe.sh', `exec >/var/lib/rlnet/said 2>&1\nset -e\n${script}\n`);
+    const { exitCode } = await host.exec(['systemctl', 'start', 'rlnet-probe'], { timeoutMs: 60_000 });
+    return { done: exitCode === 0, said: await host.readFile('/var/lib/rlnet/said') };
+  }
+
+  test.each([
+    [
+      'sees and changes addresses',
+      'ip -j -d addr; ip address add 10.77.0.199/32 dev eth0; ip address delete 10.77.0.199/32 dev eth0',
+    ],
+    [
+      'sees and changes routes and rules',
+      'ip -j route; ip rule add from 10.77.0.199 lookup 99; ip route add 10.99.0.0/24 dev eth0 table 99; ip rule delete from 10.77.0.199 lookup 99; ip route flush table 99',
+    ],
+    ['asks the wire', 'arping -c 1 -w 5 -I eth0 10.77.0.21; ping -c 1 -W 5 -M do fd77:0:0:1::21; ip neigh'],
+    ['sees the path MTU of sockets', 'ss -tinH'],
+    [
+      'replaces files in /etc, with their owner and mode',
+      'cp -a /etc/hosts /etc/hosts.new; chown 1:1 /etc/hosts.new; chmod 640 /etc/hosts.new; mv /etc/hosts.new /etc/systemd/network/rlnet-probe; rm /etc/systemd/network/rlnet-probe',
+    ],
+    [
+      'asks systemd for units and for its journal',
+      'systemctl show --property=ActiveState dbus; systemctl disable --quiet --no-block nftables; journalctl -n 1; loginctl list-sessions',
+    ],
+    [
+      'has other programs run outside',
+      'systemd-run --quiet --collect --wait --pipe touch /usr/outside; test -e /usr/outside; systemd-run --quiet --collect --wait rm /usr/outside',
+    ],
+    [
+      'leaves timers behind that outlive it',
+      'systemd-run --quiet --on-active=600 --unit=rlnet-probe-timer true; systemctl stop rlnet-probe-timer.timer',
+    ],
+    ['knows this boot and its time', 'cat /proc/sys/kernel/random/boot_id /proc/uptime /etc/machine-id'],
+    [
+      'runs the inventory probe',
+      '/opt/rlnet/bin/node --lite-mode /opt/rlnet/lib/inventory-probe.js | grep -q fileSystems',
+    ],
+  ])('%s', async (_what, script) => {
+    expect(await inside(script)).toMatchObject({ done: true });
+  });
+
+  test.each([
+    ['write outside of its own places', 'touch /usr/probe', 'Read-only file system'],
+    ['see home directories', 'cat /root/secret', 'No such file or directory'],
+    ['set the clock', 'date --set 2001-01-01', 'Operation not permitted'],
+    ['change kernel parameters', 'echo 1 >/proc/sys/net/ipv4/ip_forward', 'Read-only file system'],
+    ['make namespaces', 'unshare --mount true', 'Operation not permitted'],
+    [
+      'have memory that is writable and executable, as the compiler of Node wants it',
+      '/opt/rlnet/bin/node -p 1',
+      'Fatal',
+    ],
+  ])('cannot %s', async (_what, script, why) => {
+    await host.writeFile('/root/secret', 'x');
+    expect(await inside(script)).toEqual({ done: false, said: expect.stringContaining(why) });
+  });
+
+  test('is judged by systemd as an exposure of 4.0 at most', async () => {
+    const analysed = await host.execOk(['systemd-analyze', 'security', '--no-pager', 'rlnet.service']);
+    const [, exposure = ''] = /Overall exposure level for rlnet\.service: ([\d.]+)/.exec(analysed) ?? [];
+    process.stdout.write(`  measured: systemd-analyze security rlnet.service: ${exposure}\n`);
+    expect(Number(exposure)).toBeGreaterThan(0);
+    expect(Number(exposure)).toBeLessThanOrEqual(4);
+  });
+
+  test('stops what runs outside of it when the agent ends, however that is', async () => {
+    await host.execOk(['systemctl', 'reset-failed']);
+    const outside = ['systemd-run', '--quiet', '--collect', '--unit=rlnet-run-test.service', 'sleep', '600'];
+    const dropIn = '/run/systemd/system/rlnet.service.d/test.conf';
+    // Without certificates there is no agent to start: something that stays stands for it.
+    await host.writeFile(
+      dropIn,
+      '[Service]\nType=exec\nWatchdogSec=0\nRestart=no\nExecStart=\nExecStart=sleep 600\n',
+    );
+    await host.execOk(['systemctl', 'daemon-reload']);
+    for (const end of [['stop'], ['kill', '--signal=KILL'], ['restart']]) {
+      await host.execOk(['systemctl', 'start', 'rlnet']);
+      await host.execOk(outside);
+      await host.execOk(['systemctl', ...end, 'rlnet']);
+      await waitFor('the unit outside to end', { timeoutMs: 20_000 }, async () =>
+        (await property(host, 'ActiveState', 'rlnet-run-test')) === 'inactive' ? true : undefined,
+      );
+    }
+    await host.execOk(['systemctl', 'stop', 'rlnet']);
+    await host.execOk(['rm', dropIn]);
+    await host.execOk(['systemctl', 'daemon-reload']);
+  });
+});
+
+test('two builds of one checkout are the same, byte for byte, wherever it lies and whatever the umask is', async () => {
+  const copy = join(folder, 'elsewhere');
+  mkdirSync(copy);
+  for (const part of ['src', 'packaging', 'systemd', 'scripts', 'package.json', 'LICENSE', 'node_modules'])
+    cpSync(join(repository, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
+  const umask = process.umask(0o077);
+  try {
+    await buildPackage(join(folder, 'again.deb'), { version: '0.0.2', checkout: copy });
+  } finally {
+    process.umask(umask);
+  }
+  const hashOf = async (name: string) =>
+    createHash('sha256')
+      .update(await readFile(join(folder, name)))
+      .digest('hex');
+  expect(await hashOf('again.deb')).toBe(await hashOf('new.deb'));
+});
