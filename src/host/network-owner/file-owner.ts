@@ -32,7 +32,7 @@ const pollMs = 200;
 export interface FileOwnerPorts {
   exec: Exec;
   clock: Clock;
-  interfaces: Interfaces;
+  interfaces: Pick<Interfaces, 'read'>;
 }
 
 /** An owner whose configuration is files: all that does not depend on which one it is. */
@@ -108,7 +108,7 @@ export function createFileOwner<C>(adapter: OwnerAdapter<C>, ports: FileOwnerPor
 
 /** @throws RlnetError OWNER_LINK_GONE */
 export async function requireLink(
-  interfaces: Interfaces,
+  interfaces: Pick<Interfaces, 'read'>,
   { name, mac }: LinkIdentity,
   signal?: AbortSignal,
 ): Promise<NetworkInterface> {
