@@ -2,6 +2,6 @@
 export interface Random {
   /** Uniform in [0, 1). For jitter, never for secrets. */
   fraction(): number;
-  /** 128 bits from a cryptographic source, as 32 hexadecimal digits: nonces, request ids, instance ids. */
+  /** 122 bits from a cryptographic source, in 32 hexadecimal digits (a UUID of version 4 without its hyphens): nonces, request ids, instance ids. */
   id(): string;
 }
