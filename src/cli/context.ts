@@ -1,5 +1,4 @@
 import type { Clock } from '../host/ports/clock.ts';
-import type { Exec } from '../host/ports/exec.ts';
 import type { Files } from '../host/ports/files.ts';
 import type { LocalSockets } from '../host/ports/local-sockets.ts';
 import type { Random } from '../host/ports/random.ts';
@@ -8,7 +7,6 @@ import type { Random } from '../host/ports/random.ts';
 export interface Context {
   clock: Clock;
   random: Random;
-  exec: Exec;
   files: Files;
   sockets: LocalSockets;
   version: string;

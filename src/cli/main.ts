@@ -3,7 +3,6 @@ import { constants } from 'node:os';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createClock } from '../host/clock.ts';
-import { createExec } from '../host/exec.ts';
 import { createFiles } from '../host/files.ts';
 import { createLocalSockets } from '../host/local-sockets.ts';
 import { createRandom } from '../host/random.ts';
@@ -30,7 +29,6 @@ const { NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM } = process.env;
 const context: Context = {
   clock: createClock(),
   random: createRandom(),
-  exec: createExec(),
   files,
   sockets: createLocalSockets(files),
   version: packageJson.version,
