@@ -25,7 +25,7 @@ import {
  * How long an owner may take to put an address on a link. Detection of duplicates takes 1 to 2 s (RFC 4862), ifupdown waits for it
  * in steps of its own, and a busy host is slow.
  */
-const takeUpMs = 60_000;
+const takeUpMs = 30_000;
 
 const pollMs = 200;
 

@@ -119,16 +119,17 @@ async function staticAddresses(
   link: string,
   signal?: AbortSignal,
 ): Promise<Address[] | undefined> {
-  const result = await exec.run('networkctl', ['--json=short', 'status', link], {
-    timeoutMs,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  if (result.exitCode !== 0) return undefined;
   let answer: unknown;
   try {
+    const result = await exec.run('networkctl', ['--json=short', 'status', link], {
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
     answer = JSON.parse(result.stdout);
-  } catch {
-    return undefined;
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    if (thrown instanceof SyntaxError || thrown instanceof RlnetError) return undefined;
+    throw thrown;
   }
   const parsed = v.safeParse(statusSchema, answer);
   if (!parsed.success) return undefined;

@@ -1,6 +1,17 @@
 import type { Address } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import type { OwnerEdit, OwnerKind, OwnerPlace, OwnerReading } from '../../protocol/network-owner.ts';
+import type { OwnerVerdict } from '../../protocol/owner-detection.ts';
+
+/** Who owns what on this host. */
+export interface NetworkOwners {
+  /**
+   * Who puts the address on the link at boot, with the evidence; a refusal is an answer. Reads files and asks systemctl, and nmcli where
+   * NetworkManager runs: 10 to 100 milliseconds. Configuration (`network.owner: hook` or `manual`) goes before it.
+   * @throws RlnetError OWNER_LINK_GONE; what Exec throws
+   */
+  detect(link: LinkIdentity, address: Address, signal?: AbortSignal): Promise<OwnerVerdict>;
+}
 
 /**
  * The owner of a link's network configuration, and the change of one address in what it owns.

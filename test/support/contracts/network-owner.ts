@@ -47,6 +47,9 @@ export class OwnerOnHost {
     this.kind = kind;
   }
 
+  detect(change: AddressChange): Promise<{ kind: string; owner?: OwnerKind; evidence?: string[] }> {
+    return this.#call('detect', change);
+  }
   plan(change: AddressChange): Promise<{ diff: string; warnings: string[] }> {
     return this.#call('plan', change);
   }
@@ -195,6 +198,17 @@ export function networkOwnerContract(subject: OwnerUnderTest): void {
       lab = await upLab({ name: `owner-${owner.toLowerCase()}`, hosts: [spec('124'), spec('125')] });
     });
     afterAll(() => lab?.down());
+
+    it('is found to own the link, and nobody else is', async () => {
+      const n1 = on('n1');
+      const change = changeOf(n1.host, {
+        family: 'ipv4',
+        subnet: 'the same subnet',
+        gateway: 'with its gateway as it is',
+      });
+      expect(await n1.detect(change)).toMatchObject({ kind: 'owned', owner: kind });
+      expect((await n1.locate(change)).filter(({ sets }) => sets)).toHaveLength(1);
+    });
 
     it.each(sampleOf(moves, 2))(
       'moves an $family address to $subnet, $gateway, and back, each lasting over a reboot',

@@ -1,6 +1,7 @@
 import { createClock } from '../../../src/host/clock.ts';
 import { createExec } from '../../../src/host/exec.ts';
 import { createInterfaces } from '../../../src/host/interfaces.ts';
+import { createNetworkOwners } from '../../../src/host/network-owner/detect.ts';
 import { createNetworkOwner } from '../../../src/host/network-owner/owners.ts';
 import type { AddressChange } from '../../../src/protocol/address-change.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
@@ -15,10 +16,11 @@ import { unifiedDiff } from '../../../src/protocol/unified-diff.ts';
 const [kind = '', call = '', changeText = '', directory = ''] = process.argv.slice(2);
 const exec = createExec();
 const clock = createClock();
+const interfaces = createInterfaces(exec, clock);
 const owner = createNetworkOwner(kind as OwnerKind, {
   exec,
   clock,
-  interfaces: createInterfaces(exec, clock),
+  interfaces,
 });
 const change = JSON.parse(changeText) as AddressChange;
 
@@ -31,6 +33,10 @@ async function run(): Promise<unknown> {
         diff: files.map(({ path, before, after }) => unifiedDiff(path, text(before), text(after))).join(''),
         warnings,
       };
+    }
+    case 'detect': {
+      const verdict = await createNetworkOwners(exec, interfaces).detect(change.link, change.from.address);
+      return verdict.kind === 'owned' ? verdict : { kind: 'refused', error: verdict.error.report() };
     }
     case 'locate':
       return owner.locate(change.link, change.from.address);
