@@ -9,8 +9,9 @@ import { issueCa, issueHost } from '../../src/cli/tls-issue.ts';
 import { createRandom } from '../../src/host/random.ts';
 import { clusterViewSchema } from '../../src/protocol/state.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
-import { waitFor } from '../support/lab/run.ts';
+import { runOk, waitFor } from '../support/lab/run.ts';
 import { buildPackage, repository } from '../support/lab/software.ts';
+import { full } from '../support/sampling.ts';
 import { bootstrapStandin } from '../support/standin/bootstrap.ts';
 import { installStandin } from '../support/standin/install.ts';
 
@@ -269,3 +270,18 @@ test('two builds of one checkout are the same, byte for byte, wherever it lies a
       .digest('hex');
   expect(await hashOf('again.deb')).toBe(await hashOf('new.deb'));
 });
+
+test.runIf(full)(
+  'scripts/release makes the same .deb and the same tarball twice, says what they are made of, and proves the glibc that it needs',
+  { timeout: 1_200_000 },
+  async () => {
+    const release = async () => {
+      const printed = await runOk([join(repository, 'scripts/release')], { timeoutMs: 600_000 });
+      return printed.split('\n').filter((line) => line !== '');
+    };
+    const first = await release();
+    expect(first.filter((line) => /^ +\d.* MB {2}[0-9a-f]{64} {2}dist\/rlnet/.test(line))).toHaveLength(2);
+    expect(first.join('\n')).toMatch(/node +\d+\.\d\d MB {2}glibc 2\.28 or newer/);
+    expect(await release()).toEqual(first);
+  },
+);
