@@ -2,6 +2,7 @@ import { RlnetError } from '../../protocol/errors.ts';
 import type { OwnerKind } from '../../protocol/network-owner.ts';
 import type { NetworkOwner } from '../ports/network-owner.ts';
 import { createFileOwner, type FileOwnerPorts } from './file-owner.ts';
+import { createNetworkManagerAdapter } from './network-manager.ts';
 import { createNetworkdAdapter } from './networkd.ts';
 
 /** The real owner of a kind. @throws RlnetError OWNER_NOT_EDITABLE for one that this version cannot edit */
@@ -10,6 +11,7 @@ export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts): Netw
     case 'systemd-networkd':
       return createFileOwner(createNetworkdAdapter(ports.exec), ports);
     case 'NetworkManager':
+      return createFileOwner(createNetworkManagerAdapter(ports.exec), ports);
     case 'netplan':
     case 'ifupdown':
     case 'hook':
