@@ -22,10 +22,10 @@ import {
 } from './backup.ts';
 
 /**
- * How long an owner may take to put an address on a link. Detection of duplicates takes 1 to 2 s (RFC 4862), ifupdown waits for it
- * in steps of its own, and a busy host is slow.
+ * How long an owner may take to put an address on a link. Detection of duplicates takes 1 to 2 s (RFC 4862), ifupdown waits for it in
+ * steps of its own, and networkd is at work for 12 s where it asks for routers and none answers (measured, 252).
  */
-const takeUpMs = 30_000;
+const takeUpMs = 60_000;
 
 const pollMs = 200;
 

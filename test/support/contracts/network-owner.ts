@@ -16,6 +16,7 @@ import {
 } from '../../../src/protocol/network-snapshot.ts';
 import { parseRoutes, parseRules } from '../../../src/protocol/routing.ts';
 import { type Host, type Lab, upLab } from '../lab/lab.ts';
+import type { HostFile } from '../lab/owners.ts';
 import type { HostSpec, Owner } from '../lab/plan.ts';
 import { waitFor } from '../lab/run.ts';
 import { sampleOf } from '../sampling.ts';
@@ -27,6 +28,23 @@ export interface OwnerUnderTest {
   kind: OwnerKind;
   /** Folders that the owner reads: all in them is compared, names too. */
   folders: readonly string[];
+}
+
+/** A configuration to give to a host, and the change to make in it. */
+export interface ConfiguredHost {
+  title: string;
+  /** In the place of all that is in the owner's folders. They bring up eth0 with `change.from`, whatever else they do. */
+  files: readonly HostFile[];
+  /** What a shell does to them when they are there: links, bytes that are no UTF-8. */
+  prepare?: string;
+  change: AddressChange;
+}
+
+export interface OwnerFaults {
+  /** The folder with the file that is to change. */
+  folder: string;
+  /** The programs of the owner that `activate` asks, by path: to be replaced by others that hang, fail, or lie. */
+  tools: readonly string[];
 }
 
 /** How long an owner may take to bring addresses up at boot, on a busy machine. */
@@ -101,6 +119,20 @@ export class OwnerOnHost {
       ...['ip', 'addr', 'add', `${to.address}/${to.prefixLength}`, 'dev', link.name],
       ...nodad,
     ]);
+  }
+
+  /** Gives the host another configuration, which it has when it has booted. */
+  async configure(
+    folders: readonly string[],
+    { files, prepare = '', change }: ConfiguredHost,
+  ): Promise<NetworkSnapshot> {
+    // A test that failed may have left its back-up.
+    await this.host.execOk(['rm', '-rf', directory]);
+    await this.host.execOk(['sh', '-c', 'find "$@" -mindepth 1 -delete', 'sh', ...folders]);
+    for (const { path, text, mode } of files) await this.host.writeFile(path, text, mode);
+    await this.host.execOk(['sh', '-euc', prepare]);
+    await this.host.reboot({ addresses: false });
+    return this.snapshot(change.from.address);
   }
 
   /** All that the kernel has, once no address is tentative any more and every link that is up has its link-local address. */
@@ -291,5 +323,138 @@ export function networkOwnerContract(subject: OwnerUnderTest): void {
         await n2.host.execOk(['rm', '-r', directory]);
       },
     );
+  });
+}
+
+/** Row by row the same: configuration as people have it, in the owner's own language. */
+export function configurationContract(
+  { owner, kind, folders }: OwnerUnderTest,
+  rich: ConfiguredHost & { diff: string },
+  unusual: readonly ConfiguredHost[],
+): void {
+  describe(`${kind} keeps all else in its files as it was`, () => {
+    let lab: Lab;
+    beforeAll(async () => {
+      lab = await upLab({ name: `owner-${owner.toLowerCase()}-files`, hosts: [{ owner }] });
+    });
+    afterAll(() => lab?.down());
+
+    const thereAndBack = async (configured: ConfiguredHost): Promise<void> => {
+      const { change } = configured;
+      const n1 = new OwnerOnHost(lab.host('n1'), kind);
+      const kernel = await n1.configure(folders, configured);
+      const files = await n1.files(folders);
+      await n1.persist(change);
+      await n1.activate(change);
+      const activated = await n1.snapshot(change.to.address);
+      expect(activated.addresses.map(({ address }) => address)).not.toContain(change.from.address);
+      expect(beside(change, kernel, activated)).toEqual([]);
+      expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
+      await n1.host.reboot({ addresses: false });
+      const rebooted = await n1.snapshot(change.to.address);
+      expect(compareSnapshots(activated, rebooted).map(describeDifference)).toEqual([]);
+      await n1.restore(change);
+      expect(await n1.files(folders)).toBe(files);
+      await n1.activate(reversed(change));
+      const restored = await n1.snapshot(change.from.address);
+      expect(compareSnapshots(kernel, restored).map(describeDifference)).toEqual([]);
+      await n1.host.execOk(['rm', '-r', directory]);
+    };
+
+    it(`shows one change and no more in ${rich.title}, and makes it there and back`, async () => {
+      const n1 = new OwnerOnHost(lab.host('n1'), kind);
+      await n1.configure(folders, rich);
+      expect((await n1.plan(rich.change)).diff).toBe(rich.diff);
+      await thereAndBack(rich);
+    });
+
+    it.each(sampleOf(unusual, 2))('understands $title as the owner does', thereAndBack);
+  });
+}
+
+/** What goes wrong is said with a code, and nothing is half-changed. */
+export function faultContract(
+  { owner, kind, folders }: OwnerUnderTest,
+  { folder, tools }: OwnerFaults,
+): void {
+  describe(`${kind} leaves nothing half-changed when something fails`, () => {
+    let lab: Lab;
+    let n1: OwnerOnHost;
+    let change: AddressChange;
+    let files: string;
+    beforeAll(async () => {
+      lab = await upLab({ name: `owner-${owner.toLowerCase()}-faults`, hosts: [{ owner }] });
+      n1 = new OwnerOnHost(lab.host('n1'), kind);
+      change = changeOf(n1.host, { family: 'ipv4', subnet: 'another subnet', gateway: 'with a new gateway' });
+      files = await n1.files(folders);
+    });
+    afterAll(() => lab?.down());
+
+    const sh = (script: string): Promise<string> => n1.host.execOk(['sh', '-euc', script]);
+    const unchanged = async (): Promise<void> => {
+      expect(await n1.files(folders)).toBe(files);
+      expect((await n1.snapshot(change.from.address)).addresses.map(({ address }) => address)).not.toContain(
+        change.to.address,
+      );
+    };
+
+    it('cannot be asked for what is not there, and says which link has the MAC address now', async () => {
+      const { name, mac = '' } = change.link;
+      await sh(`ip link set ${name} down; ip link set ${name} name other`);
+      expect(await n1.refusal('persist', change)).toMatchObject({
+        code: 'OWNER_LINK_GONE',
+        message: expect.stringContaining(`other is the one with ${mac}`),
+      });
+      await n1.host.reboot();
+      await unchanged();
+    });
+
+    it('refuses a read-only folder before anything is changed', async () => {
+      await sh(`mount --bind ${folder} ${folder}; mount -o remount,ro,bind ${folder}`);
+      expect(await n1.refusal('persist', change)).toMatchObject({ code: 'OWNER_WRITE_FAILED' });
+      await sh(`umount ${folder}`);
+      await unchanged();
+      await sh(`rm -r ${directory}`);
+    });
+
+    it('refuses a full disk before anything is changed', async () => {
+      // The folder on a disk of its own without a free block; fsync and rename are real.
+      await sh(`mkdir -p /run/full; mount -t tmpfs -o size=64k tmpfs /run/full; cp -a ${folder}/. /run/full/
+        dd if=/dev/zero of=/run/full/filler bs=4k status=none || true; mount --bind /run/full ${folder}`);
+      expect(await n1.refusal('persist', change)).toMatchObject({
+        code: 'OWNER_WRITE_FAILED',
+        message: expect.stringContaining('No space left on device'),
+      });
+      expect(await sh(`ls -A ${folder}`)).not.toContain('rlnet-tmp');
+      await sh(`umount ${folder} /run/full`);
+      await unchanged();
+      await sh(`rm -r ${directory}`);
+    });
+
+    it.each(
+      sampleOf(
+        [
+          ['hangs', 'exec sleep 1000', ['COMMAND_TIMEOUT', 'OWNER_NOT_TAKEN_UP']],
+          ['fails', 'echo no >&2; exit 1', ['COMMAND_FAILED', 'OWNER_NOT_TAKEN_UP']],
+          ['lies', 'exit 0', ['OWNER_NOT_TAKEN_UP']],
+        ] as const,
+        1,
+      ),
+    )('does not believe a tool that %s, and goes back when it is well again', async (_how, script, codes) => {
+      await n1.persist(change);
+      for (const tool of tools) {
+        const fake = `/run/fake-${tool.replaceAll('/', '-')}`;
+        await n1.host.writeFile(fake, `#!/bin/sh\n${script}\n`, 0o755);
+        await sh(`mount --bind ${fake} ${tool}`);
+      }
+      const error = await n1.refusal('activate', change);
+      for (const tool of tools) await sh(`umount ${tool}`);
+      expect(codes).toContain(error?.code);
+      expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
+      await n1.restore(change);
+      await n1.activate(reversed(change));
+      await unchanged();
+      await sh(`rm -r ${directory}`);
+    });
   });
 }
