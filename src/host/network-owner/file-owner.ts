@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Address } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import type { NetworkInterface } from '../../protocol/interfaces.ts';
@@ -40,8 +41,29 @@ export function createFileOwner<C>(adapter: OwnerAdapter<C>, ports: FileOwnerPor
   const { exec, interfaces } = ports;
 
   const plan: NetworkOwner['plan'] = async (change, signal) => {
-    await requireLink(interfaces, change.link, signal);
-    return adapter.edit(await adapter.read(change.link, signal), change);
+    const { link, from, to } = change;
+    const { addresses } = await requireLink(interfaces, link, signal);
+    const configuration = await adapter.read(link, signal);
+    const { files, warnings } = adapter.edit(configuration, change);
+    const isSet = (address: Address): boolean =>
+      adapter.locate(configuration, link, address).some(({ sets }) => sets);
+    const foreign = addresses.filter(
+      ({ address, scope, flags }) =>
+        ![from.address, to.address].includes(address) &&
+        scope === 'global' &&
+        !flags.includes('dynamic') &&
+        !isSet(address),
+    );
+    return {
+      files,
+      warnings: [
+        ...warnings,
+        ...foreign.map(
+          ({ address }) =>
+            `${address} is on ${link.name} and in no file of ${adapter.kind}: it can go when the change is taken up, and is not there after a boot.`,
+        ),
+      ],
+    };
   };
 
   const backUp = async (change: AddressChange, directory: string, signal?: AbortSignal): Promise<Backup> => {

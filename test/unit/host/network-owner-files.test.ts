@@ -260,6 +260,18 @@ async function crashAt({ backup }: Bench, script: string, step: number): Promise
   return (await readFile(count, 'utf8')).trim().split('\n').length;
 }
 
+describe('a plan', () => {
+  it('warns of an address that is on the link and in no file', async () => {
+    const bench = await openBench();
+    expect((await bench.owner.plan(change)).warnings).toEqual([]);
+    const added = parseAddress('192.0.2.7');
+    bench.kernel = { mac: '52:54:00:00:00:01', addresses: [change.from.address, added, change.to.address] };
+    expect((await bench.owner.plan(change)).warnings).toEqual([
+      expect.stringMatching(/^192\.0\.2\.7 is on eth0 and in no file/),
+    ]);
+  });
+});
+
 describe('an owner that is told to take its files up', () => {
   const began = async (bench: Bench) => {
     await bench.owner.persist(change, bench.backup);
