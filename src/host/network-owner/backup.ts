@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { type AddressChange, addressChangeSchema } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import type { FileEdit } from '../../protocol/network-owner.ts';
+import { createFiles } from '../files.ts';
 import type { Exec, ExecResult } from '../ports/exec.ts';
 import { replaceScript } from './replace-script.ts';
 
@@ -32,6 +33,8 @@ const manifestSchema = v.object({
 
 export type Backup = v.InferOutput<typeof manifestSchema>;
 type BackupFile = Backup['files'][number];
+
+const durable = createFiles();
 
 /** How long copying a few small files may take, on a disk that has much else to do. */
 const timeoutMs = 60_000;
@@ -84,7 +87,7 @@ export async function writeBackup(
   edits: readonly FileEdit[],
 ): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await durable.makeDirectory(directory, 0o700);
     const files: BackupFile[] = [];
     for (const [index, { path, before, after }] of edits.entries()) {
       const [old, next] = [join(directory, `${index}.before`), join(directory, `${index}.after`)];
@@ -102,12 +105,12 @@ export async function writeBackup(
     await writeDurably(join(directory, 'restore.sh'), Buffer.from(script('before')));
     await sync(directory);
     const manifest: Backup = { version: 1, change, files };
-    await writeDurably(
+    // Whole or not at all: half a manifest would be a damaged back-up, and not one that was never finished.
+    await durable.writeAtomic(
       join(directory, 'manifest.json'),
-      Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`),
+      `${JSON.stringify(manifest, undefined, 2)}\n`,
+      0o600,
     );
-    await sync(directory);
-    await sync(dirname(directory));
   } catch (thrown) {
     const errno = errnoOf(thrown);
     if (errno === undefined) throw thrown;

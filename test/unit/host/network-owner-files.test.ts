@@ -155,6 +155,16 @@ describe('the files of an owner', () => {
     expect((await stat(bench.paths[1])).mode & 0o777).toBe(0o640);
   });
 
+  it('are backed up anew where a back-up was never finished', async () => {
+    const bench = await openBench();
+    await mkdir(bench.backup);
+    await writeFile(join(bench.backup, '0.before'), 'half');
+    await writeFile(join(bench.backup, 'restore.sh'), '#!/bin/sh');
+    await bench.owner.persist(change, bench.backup);
+    await bench.owner.restore(bench.backup);
+    expect(await contents(bench)).toEqual(old);
+  });
+
   it('stay as somebody else has made them since the back-up', async () => {
     const bench = await openBench();
     await bench.owner.backUp(change, bench.backup);
