@@ -93,6 +93,8 @@ export async function writeBackup(
       const [old, next] = [join(directory, `${index}.before`), join(directory, `${index}.after`)];
       // cp alone knows extended attributes; Node has no call for them.
       await copy(exec, ['--preserve=all', '--', path, old]);
+      if (digest(await readFile(old)) !== digest(before))
+        throw filesChanged(path, 'has been edited', directory);
       await copy(exec, ['--preserve=all', '--', path, next]);
       await writeDurably(next, after);
       await sync(old);
@@ -113,8 +115,8 @@ export async function writeBackup(
     );
   } catch (thrown) {
     const errno = errnoOf(thrown);
-    if (errno === undefined) throw thrown;
-    throw writeFailed(`the back-up in ${directory}`, `${errno}`, thrown);
+    if (thrown instanceof RlnetError || errno === undefined) throw thrown;
+    throw writeFailed(`the back-up in ${directory}`, errno, thrown);
   }
   await readBackup(directory);
 }
@@ -163,6 +165,15 @@ export async function strayAttributes(file: BackupFile): Promise<string | undefi
   const was = `mode ${file.mode.toString(8)}, owner ${file.uid}:${file.gid}`;
   const is = `mode ${(mode & 0o7777).toString(8)}, owner ${uid}:${gid}`;
   return was === is ? undefined : `${file.path} has ${is} and not ${was}`;
+}
+
+/** @param how what has happened to the file since it was read */
+export function filesChanged(path: string, how: string, directory: string): RlnetError {
+  return new RlnetError(
+    'OWNER_FILES_CHANGED',
+    `${path} ${how} since it was read for the back-up in ${directory}.`,
+    'Plan the change anew, which reads the file as it is now.',
+  );
 }
 
 export function writeFailed(what: string, why: string, cause?: unknown): RlnetError {

@@ -11,6 +11,7 @@ import type { NetworkOwner } from '../ports/network-owner.ts';
 import type { OwnerAdapter, OwnerReport } from './adapter.ts';
 import {
   type Backup,
+  filesChanged,
   invalid,
   readBackup,
   readEdits,
@@ -157,11 +158,7 @@ function requireSameChange(found: Backup, change: AddressChange, directory: stri
 async function refuseForeignEdit(file: Backup['files'][number], directory: string): Promise<void> {
   const state = await stateOf(file);
   if (state === 'before' || state === 'after') return;
-  throw new RlnetError(
-    'OWNER_FILES_CHANGED',
-    `${file.path} ${state === 'missing' ? 'is not there any more' : 'has been edited'} since it was backed up in ${directory}.`,
-    'Plan the change anew, which reads the file as it is now.',
-  );
+  throw filesChanged(file.path, state === 'missing' ? 'is not there any more' : 'has been edited', directory);
 }
 
 async function requireState(file: Backup['files'][number], wanted: 'before' | 'after'): Promise<void> {

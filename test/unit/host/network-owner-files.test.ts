@@ -34,6 +34,8 @@ interface Bench {
   /** What the owner does when it is told to take its files up, and what it says to the files before. */
   takeUp: () => Promise<void>;
   judge: () => void;
+  /** What happens on the host when the files have been read. */
+  afterRead: () => Promise<void>;
 }
 
 async function openBench(): Promise<Bench> {
@@ -50,11 +52,16 @@ async function openBench(): Promise<Bench> {
     kernel: { mac: '52:54:00:00:00:01', addresses: [change.from.address] },
     takeUp: async () => {},
     judge: () => {},
+    afterRead: async () => {},
   };
   const text = ({ bytes }: OwnerFile) => Buffer.from(bytes).toString();
   const adapter: OwnerAdapter = {
     kind: 'ifupdown',
-    read: () => Promise.all(paths.map(async (path) => ({ path, bytes: await readFile(path) }))),
+    read: async () => {
+      const files = await Promise.all(paths.map(async (path) => ({ path, bytes: await readFile(path) })));
+      await bench.afterRead();
+      return files;
+    },
     locate: (files, _link, address) =>
       files.flatMap((file) =>
         text(file)
@@ -163,6 +170,17 @@ describe('the files of an owner', () => {
     await bench.owner.persist(change, bench.backup);
     await bench.owner.restore(bench.backup);
     expect(await contents(bench)).toEqual(old);
+  });
+
+  it('are not taken for what they were when somebody edits them while they are backed up', async () => {
+    const bench = await openBench();
+    const racing = bench.afterRead;
+    bench.afterRead = () => writeFile(bench.paths[1], 'address 192.0.2.1 # mine');
+    expect(await codeOf(bench.owner.persist(change, bench.backup))).toBe('OWNER_FILES_CHANGED');
+    expect(await contents(bench)).toEqual([old[0], 'address 192.0.2.1 # mine']);
+    bench.afterRead = racing;
+    await bench.owner.persist(change, bench.backup);
+    expect(await contents(bench)).toEqual([fresh[0], 'address 192.0.2.2 # mine']);
   });
 
   it('stay as somebody else has made them since the back-up', async () => {
