@@ -62,6 +62,11 @@ export function rladminCommands(
         unread: unread.map(({ line, reason }) => ({ line, reason })),
       };
     },
+    replicaHaGraceSeconds: async () => {
+      const [, seconds] =
+        /^\s*slave_ha_grace_period:\s*(\d+)\s*$/m.exec(await ask(['info', 'cluster'])) ?? [];
+      return seconds === undefined ? undefined : Number(seconds);
+    },
     demote: (uid, timeoutMs) => change(['node', String(uid), 'enslave', 'demote_node'], 'OK', timeoutMs),
     setAddress: (uid, address, timeoutMs) =>
       change(['node', String(uid), 'addr', 'set', address], updated, timeoutMs),

@@ -100,6 +100,7 @@ const codes = {
   FILE_NOT_EDITABLE: { exit: 7, retryable: false },
   LOCAL_ONLY: { exit: 4, retryable: false },
   MODE_OBSERVE: { exit: 4, retryable: false },
+  GUARD_UNKNOWN: { exit: 7, retryable: true },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 

@@ -15,6 +15,11 @@ export interface Rs {
   shardTable(): Promise<ShardTable>;
   /** `rladmin cluster running_actions`. Costs and errors as `nodeTable`. */
   runningActions(): Promise<RunningActions>;
+  /**
+   * After how many seconds RS replaces the replicas of a node that is down, of `rladmin info cluster`; undefined where it does not show
+   * it. Costs and errors as `nodeTable`.
+   */
+  replicaHaGraceSeconds(): Promise<number | undefined>;
 
   /*
    * What changes the cluster. Each is one command, killed after `timeoutMs`; it resolves on exit status 0 together with the literal

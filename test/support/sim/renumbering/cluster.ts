@@ -19,6 +19,7 @@ import type { SimProcess } from '../process.ts';
 import { SimRs } from '../rs.ts';
 import { recordOf } from '../unit-control.ts';
 import { SimDeadMan } from './dead-man.ts';
+import { simFacts } from './facts.ts';
 import {
   type HostFaults,
   type KernelChanges,
@@ -101,7 +102,7 @@ export class SimRenumberingAgent implements Service {
       ...ports,
       executors: (context) =>
         createExecutors({ ...ports, ...context, backupDirectory: ({ id }) => `/var/lib/rlnet/backup-${id}` }),
-      askGuards: askGuardsOf(ports),
+      askGuards: askGuardsOf(simFacts(ports, host)),
       log,
       changed: (progress, record) => {
         if (progress !== undefined && record !== undefined) this.#note(progress, record);
@@ -282,6 +283,7 @@ export class RenumberingCluster {
     const wire = simWire(this.network, host, process);
     const handlers: Partial<Handlers> = {
       ...running.handlers,
+      about: async () => ({ version: '0.1.0', clock: host.wall(), openRenumberings: [] }),
       wire: async ({ address }) => ({
         host: host.name,
         bound: host.holds(address) ? ['eth0'] : [],
