@@ -16,7 +16,8 @@ export function createFiles(): Files {
     list: async (path) => (await unlessMissing(readdir(path))) ?? [],
     makeDirectory,
     remove: async (path) => {
-      await unlessMissing(unlink(path));
+      const removed = await unlessMissing(unlink(path).then(() => true));
+      if (removed === true) await syncDirectory(dirname(path));
     },
     mode: async (path) => {
       const found = await unlessMissing(stat(path));

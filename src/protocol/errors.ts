@@ -101,6 +101,7 @@ const codes = {
   LOCAL_ONLY: { exit: 4, retryable: false },
   MODE_OBSERVE: { exit: 4, retryable: false },
   GUARD_UNKNOWN: { exit: 7, retryable: true },
+  DISK_REFUSED: { exit: 6, retryable: true },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 
@@ -163,10 +164,22 @@ export function isErrorCode(word: string): word is ErrorCode {
   return Object.hasOwn(codes, word);
 }
 
+/** What a disk that is full, failing or read-only says. */
+const diskErrors: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS']);
+
 /** Any thrown value as an RlnetError; what is not one already is a defect of ours and says so. */
 export function asRlnetError(thrown: unknown): RlnetError {
   if (thrown instanceof RlnetError) return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const errno = errnoOf(thrown);
+  if (errno !== undefined && diskErrors.has(errno)) {
+    return new RlnetError(
+      'DISK_REFUSED',
+      `The disk refused: ${text}.`,
+      'Make room, or look in the kernel log (journalctl -k) what is wrong with the disk.',
+      { cause: thrown },
+    );
+  }
   return new RlnetError(
     'INTERNAL',
     `unexpected: ${text}`,

@@ -83,16 +83,21 @@ function refusalOf(reasons: readonly Reason[], claim: Claim): RlnetError {
 }
 
 /**
- * Asks every member, freshly, whether the claim is held. `lost`: it is closed, and not by us. `unknown`: no majority says yes,
- * and nobody that it is closed.
+ * Asks every member, freshly, whether the claim is held. `lost`: it is closed, and not by us. `absent`: so many say that they have not
+ * granted it that no majority can have. `unknown`: too few answered.
  */
-export async function askHeld(deps: ClaimDependencies, claim: Claim): Promise<'held' | 'lost' | 'unknown'> {
+export async function askHeld(
+  deps: ClaimDependencies,
+  claim: Claim,
+): Promise<'held' | 'lost' | 'absent' | 'unknown'> {
   const answers = await askMembers(deps, claim, (host) =>
     deps.peers.call(host, 'held', claim, heldTimeoutMs),
   );
   const said = answers.flatMap((answer) => (answer instanceof RlnetError ? [] : [answer.held]));
   if (said.includes('closed')) return 'lost';
-  return said.filter((each) => each === 'granted').length >= majority(claim) ? 'held' : 'unknown';
+  const granted = said.filter((each) => each === 'granted').length;
+  if (granted >= majority(claim)) return 'held';
+  return claim.members.length - (said.length - granted) < majority(claim) ? 'absent' : 'unknown';
 }
 
 /**

@@ -42,26 +42,30 @@ export class Journal {
   }
 
   /**
-   * Takes a journal up again. A torn last line never counted, and is taken off.
+   * Takes a journal up again. A torn last line never counted, and is taken off. What is left is written anew: after an fsync that
+   * failed in the run before, a line can be read here that is not on the disk, and later fsyncs would not put it there.
    * @returns undefined for a journal whose first record never got to the disk whole: nothing was begun
    * @throws RlnetError JOURNAL_DAMAGED; JOURNAL_NOT_WRITABLE
    */
   static async take(files: Files, path: string): Promise<Journal | undefined> {
-    const { records, whole, torn } = decodeJournal(await files.read(path), path);
+    const { records, whole } = decodeJournal(await files.read(path), path);
     if (records.length === 0) return undefined;
     const progress = readProgress(records, path);
-    if (torn) {
-      try {
-        await files.writeAtomic(path, whole, mode);
-      } catch (cause) {
-        throw notWritable(path, cause);
-      }
+    try {
+      await files.writeAtomic(path, whole, mode);
+    } catch (cause) {
+      throw notWritable(path, cause);
     }
     return new Journal(files, path, records, progress);
   }
 
   get progress(): Progress {
     return this.#progress;
+  }
+
+  /** Why nothing is written any more. */
+  get failed(): RlnetError | undefined {
+    return this.#failed;
   }
 
   get records(): readonly JournalRecord[] {

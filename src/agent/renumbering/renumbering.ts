@@ -42,7 +42,7 @@ export interface RenumberingDependencies {
   /** The outage guards, or all of them for the preflight: the refusals. What it throws means that they could not be asked. */
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   /** A majority of the frozen set on whether the lock is still held. */
-  askHeld: (progress: Progress) => Promise<'held' | 'lost' | 'unknown'>;
+  askHeld: (progress: Progress) => Promise<NonNullable<Facts['held']>['is']>;
   log: Log;
   /** Called after every record. */
   changed: (progress: Progress, record: JournalRecord) => void;
@@ -107,16 +107,24 @@ export class Renumbering {
   async #goOn(signal: AbortSignal): Promise<RenumberingOutcome> {
     for (;;) {
       signal.throwIfAborted();
-      await this.#noteTakeOver();
-      await this.#noteAbort();
-      const action = await this.#decide();
-      signal.throwIfAborted();
-      const { closed } = this.progress;
-      if (action.do === 'end' && closed !== undefined) {
-        this.#abort?.noted.resolve();
-        return closed.outcome;
+      try {
+        await this.#noteTakeOver();
+        await this.#noteAbort();
+        const action = await this.#decide();
+        signal.throwIfAborted();
+        const { closed } = this.progress;
+        if (action.do === 'end' && closed !== undefined) {
+          this.#abort?.noted.resolve();
+          return closed.outcome;
+        }
+        await this.#carryOut(action, signal);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (this.journal.failed !== undefined) throw this.journal.failed;
+        // A clock that cannot be read, a word that the disk did not take: nothing was done, and it is looked at again.
+        this.#deps.log.warn({ err: thrown }, 'a look or a note did not succeed');
+        await this.#pause(signal);
       }
-      await this.#carryOut(action, signal);
     }
   }
 
@@ -171,14 +179,12 @@ export class Renumbering {
         const at = await this.#deps.bootClock.now();
         const is = await this.#deps.askHeld(progress);
         this.#held = { at, is };
-        if (is === 'unknown') await this.#pause(signal);
+        if (is === 'unknown' || is === 'absent') await this.#pause(signal);
         return;
       }
       case 'note_done': {
         const word = wordBeforeDone(action.step);
         if (word !== undefined) await deadMan.setWord(word);
-        // The node is in service: from here on there is nothing that a dead man would have to bring back.
-        if (action.step === 'rejoin') await deadMan.disarm();
         const { step, evidence } = action;
         await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence });
         return;

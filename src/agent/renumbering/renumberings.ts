@@ -17,6 +17,9 @@ import { createPeerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers.ts';
 import { type Executors, Renumbering } from './renumbering.ts';
 
+/** How long a journal that could not be written is left alone, milliseconds. */
+const takeUpAgainMs = 30_000;
+
 export interface RenumberingsDependencies {
   host: string;
   /** Where journals, lock and records are kept. */
@@ -72,7 +75,7 @@ export class Renumberings {
     this.handlers = createPeerHandlers({
       ...deps,
       keeper,
-      recordPath: `${deps.directory}/registrations.ndjson`,
+      recordPath: `${deps.directory}/${registrations}`,
       isCurrent: (planId, act) => this.#isCurrent(planId, act),
     });
   }
@@ -135,19 +138,37 @@ export class Renumberings {
   }
 
   async #takeUp(): Promise<void> {
-    const { files, directory, log } = this.#deps;
+    const { files, directory } = this.#deps;
+    this.#stuck = undefined;
     for (const name of await files.list(directory)) {
-      if (!name.endsWith(journalSuffix)) continue;
+      if (!name.endsWith(journalSuffix) || name === registrations) continue;
       const path = `${directory}/${name}`;
       try {
         const journal = await Journal.take(files, path);
         if (journal === undefined) await files.remove(path);
         else if (journal.progress.closed === undefined) this.#run(journal);
       } catch (thrown) {
-        this.#stuck = asRlnetError(thrown);
-        log.error({ err: thrown, path }, 'a journal cannot be gone on with');
+        this.#getStuck(asRlnetError(thrown));
       }
     }
+  }
+
+  /**
+   * A journal that could not be written is taken up again after a while, as a new run of the agent would: from what the disk
+   * says, into a new file. A damaged one waits for a person.
+   */
+  #getStuck(error: RlnetError): void {
+    const { log, clock, changed } = this.#deps;
+    this.#stuck = error;
+    this.#open = undefined;
+    log.error({ err: error }, 'the renumbering cannot go on');
+    if (error.code === 'JOURNAL_NOT_WRITABLE') {
+      clock.after(takeUpAgainMs, () => {
+        if (this.#ended.signal.aborted) return;
+        this.#takeUp().catch((thrown: unknown) => this.#getStuck(asRlnetError(thrown)));
+      });
+    }
+    changed();
   }
 
   #run(journal: Journal): void {
@@ -169,7 +190,7 @@ export class Renumberings {
         executors: executors({ ...claims, signal }),
         askHeld: (progress) => {
           const claim = claimOf(progress);
-          return claim === undefined ? Promise.resolve('unknown') : askHeld(claims, claim);
+          return claim === undefined ? Promise.resolve('absent') : askHeld(claims, claim);
         },
       },
       journal,
@@ -182,10 +203,7 @@ export class Renumberings {
         this.#deps.changed();
       },
       (thrown: unknown) => {
-        if (signal.aborted) return;
-        this.#stuck = asRlnetError(thrown);
-        log.error({ err: thrown }, 'the renumbering cannot go on');
-        this.#deps.changed();
+        if (!signal.aborted) this.#getStuck(asRlnetError(thrown));
       },
     );
   }
@@ -201,3 +219,4 @@ export class Renumberings {
 }
 
 const journalSuffix = '.ndjson';
+const registrations = 'registrations.ndjson';

@@ -26,7 +26,7 @@ export interface Files {
   list(path: string): Promise<string[]>;
   /** Creates a directory and its parents, all of this mode and durable when it resolves; one that exists is left as it is. */
   makeDirectory(path: string, mode: number): Promise<void>;
-  /** Removes a file; one that does not exist is fine. */
+  /** Removes a file, durable when it resolves; one that does not exist is fine. */
   remove(path: string): Promise<void>;
   /** Permission bits, such as 0o600; undefined where there is no such file. */
   mode(path: string): Promise<number | undefined>;

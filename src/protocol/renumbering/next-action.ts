@@ -20,7 +20,7 @@ export interface Facts {
   /** The guards of the current step, if they were asked since its last act; the refusals, none for a pass. */
   guards: readonly Reason[] | undefined;
   /** The newest answer of a majority whether the lock is still held, with the moment of the question. */
-  held: { at: BootTime; is: 'held' | 'lost' | 'unknown' } | undefined;
+  held: { at: BootTime; is: 'held' | 'lost' | 'absent' | 'unknown' } | undefined;
   /** What came of the current intent's act, if this run of the agent did it. */
   acted: { attempt: number; error: { reason: Reason; retryable: boolean } | undefined } | undefined;
 }
@@ -69,7 +69,9 @@ export function boundOf(
   { plan, direction, committed }: Progress,
   step: Step,
 ): { seconds: number; after: AfterBound } {
-  if (direction === 'back') return { seconds: plan.bounds.back, after: 'stop' };
+  // Back in service, only the lock is left: nothing to stop for.
+  if (direction === 'back')
+    return { seconds: plan.bounds.back, after: step === 'release' ? 'alarm' : 'stop' };
   const name = forwardBounds[step as ForwardStep];
   // Registering may be asked of three registrars, one after the other, each with its own wait for DOWN.
   const seconds = step === 'register' ? 3 * (plan.bounds.down + plan.bounds.rladmin) + 60 : plan.bounds[name];
@@ -104,6 +106,9 @@ export function nextAction(progress: Progress, facts: Facts): Action {
   if (probe.is === 'failed') {
     return giveUp(progress, step, probe.reason) ?? { do: 'wait', for: probe.reason.message };
   }
+
+  // Neither a bound nor a failed attempt may take a node back that is in service.
+  if (probe.is === 'soaking') return { do: 'wait', for: probe.evidence };
 
   const acted = facts.acted?.attempt === (progress.intent?.attempt ?? 0) ? facts.acted : undefined;
   const error = acted?.error;
@@ -142,7 +147,12 @@ function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefi
   }
   if (!rule.held) return undefined;
   const { held } = facts;
-  if (held === undefined || held.is === 'unknown' || secondsSince(held.at, facts.now) > heldGoodFor) {
+  if (
+    held === undefined ||
+    held.is === 'unknown' ||
+    held.is === 'absent' ||
+    secondsSince(held.at, facts.now) > heldGoodFor
+  ) {
     return { do: 'ask_held', step };
   }
   return held.is === 'held' ? undefined : withoutLock(progress, step);

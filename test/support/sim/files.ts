@@ -118,7 +118,11 @@ export function createSimFiles(
 
     remove: (path) =>
       changing(`remove ${path}`, async () => {
-        await unlessMissing(call('unlink', path, () => mount(path).unlink(path)));
+        const removed = call('unlink', path, () => {
+          mount(path).unlink(path);
+          return true;
+        });
+        if ((await unlessMissing(removed)) === true) await syncDirectory(dirname(path));
       }),
 
     mode: (path) => unlessMissing(call('stat', path, () => mount(path).find(path).mode)),

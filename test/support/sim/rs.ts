@@ -50,6 +50,8 @@ export class SimRs {
   readonly #machines = new Map<number, RsMachine>();
   readonly #liveness = new Map<number, Liveness>();
   #config: ClusterConfig;
+  /** Commands whose name has this in it fail, or say that they worked; neither has an effect. */
+  readonly faults: { failing?: RegExp | undefined; lying?: RegExp | undefined } = {};
 
   constructor(
     kernel: Kernel,
@@ -76,6 +78,14 @@ export class SimRs {
     return { config: this.#config, liveness, self: uid, now: this.#kernel.now, timings: defaultModelTimings };
   }
 
+  /** One command of the stand-in's own, before anything is on. @returns its exit status */
+  seed(argv: readonly string[]): number {
+    const first = this.#config.nodes[0]?.uid ?? 1;
+    const result = runRladmin(argv, this.view(first));
+    if (result.config !== undefined) this.#config = result.config;
+    return result.exitCode;
+  }
+
   /** One run of `rladmin` on the machine of a node. */
   rladmin(uid: number, argv: readonly string[]): RladminResult {
     if (this.#machines.get(uid)?.isRsActive() !== true) return runRladmin(argv, undefined);
@@ -98,8 +108,13 @@ export class SimRs {
         if (uid === undefined || machine === undefined)
           return process.call(took, what, () => runRladmin(argv, undefined));
         const run = (): RladminResult => this.rladmin(uid, argv);
-        if (argv[0] === 'status') return process.call(took, what, run);
-        return machine.command(process, what, { low: took, high: took }, run);
+        if (argv[0] !== 'node') return process.call(took, what, run);
+        return machine.command(process, what, { low: took, high: took }, () => {
+          if (this.faults.failing?.test(what) === true)
+            return { exitCode: 1, stdout: '', stderr: 'ERROR: made up by the simulation\n' };
+          const isLying = this.faults.lying?.test(what) === true;
+          return isLying ? { exitCode: 0, stdout: 'Updated successfully.\n', stderr: '' } : run();
+        });
       }),
     };
   }

@@ -110,9 +110,11 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       const bound = await isBound(deps, plan, address);
       const old = await isBound(deps, plan, change.from.address);
       const standing = await kernel.standing();
-      if (standing !== undefined && (standing.takenBack || standing.kind === 'rehearsal'))
+      const swapped = bound.is === 'done' && old.is === 'not_done';
+      // Left by a run before this one: a swap that is whole and stands is gone on from, anything else is taken back.
+      if (standing !== undefined && (standing.kind !== 'swap' || standing.takenBack || !swapped))
         await kernel.takeBack();
-      if (bound.is !== 'done' || old.is === 'done') {
+      if (!swapped) {
         if (bound.is !== 'done') await askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress);
       }

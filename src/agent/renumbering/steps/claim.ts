@@ -21,9 +21,8 @@ export function claimStep(deps: ClaimStepDependencies): StepExecutor {
         return notDone('the lock is not held');
       const held = await askHeld(deps, claim);
       if (held === 'held') return done(`epoch ${claim.epoch} is granted by a majority`);
-      return held === 'lost'
-        ? notDone('the claim was closed')
-        : unknown('no majority says that it granted the lock');
+      if (held === 'unknown') return unknown('no majority says that it granted the lock');
+      return notDone(held === 'lost' ? 'the claim was closed' : 'no majority has granted the lock');
     },
     detail: async (progress) => {
       const before = claimOf(progress);

@@ -4,7 +4,7 @@ import type { Address } from '../../../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { registrationMayLandFor } from '../../../protocol/renumbering/bounds.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
-import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
+import { done, notDone, type Probe, soaking, unknown } from '../../../protocol/renumbering/probe.ts';
 import { type Progress, secondsSince } from '../../../protocol/renumbering/progress.ts';
 import type { BootTime } from '../../../protocol/renumbering/records.ts';
 import type { RsNode } from '../../../protocol/rs.ts';
@@ -94,7 +94,7 @@ export function rejoinStep(deps: RsStepDependencies, addressOf: (plan: Plan) => 
       const seconds = secondsSince(okSince, now);
       return seconds >= plan.bounds.soak
         ? done(`OK at ${wanted} for ${Math.floor(seconds)} s`)
-        : notDone(`OK at ${wanted} for ${Math.floor(seconds)} of ${plan.bounds.soak} s`);
+        : soaking(`OK at ${wanted} for ${Math.floor(seconds)} of ${plan.bounds.soak} s`);
     },
     act: async (progress, attempt) => {
       const { plan, direction } = progress;

@@ -32,7 +32,7 @@ import {
 
 const agentService = 'rlnet';
 /** How often agents tell each other what they know of the lock, whether it is news or not. Milliseconds. */
-const gossipMs = 5_000;
+const gossipMs = 15_000;
 
 /** An agent that does nothing but renumberings, on a simulated host; started again for as long as the host is on. */
 export class SimRenumberingAgent implements Service {
@@ -139,6 +139,8 @@ export class RenumberingCluster {
   readonly agents: SimRenumberingAgent[];
   readonly rs: SimRs;
   readonly points: CrashPoints;
+  /** Addresses that a story gave to a host which has no business with them: `HOST ADDRESS`. */
+  readonly foreign = new Set<string>();
 
   constructor(kernel: Kernel, size: number) {
     this.kernel = kernel;

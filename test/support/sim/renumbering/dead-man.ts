@@ -10,6 +10,11 @@ import { ownerFile, rsUnit, type SimHost } from '../host.ts';
 import type { Kernel } from '../kernel.ts';
 import type { SimProcess } from '../process.ts';
 
+/** systemd runs a script that failed again after so long. */
+const retryMs = 10_000;
+/** How often its timer is looked at: seconds do not matter here. */
+const lookMs = 5_000;
+
 const directory = '/var/lib/rlnet/dead-man';
 const script = `${directory}/script`;
 const wordFile = `${directory}/word`;
@@ -81,10 +86,13 @@ export class SimDeadMan {
       const armed = await files.readIfExists(script);
       this.#deadline = armed === undefined ? undefined : this.#host.boottime() + deadManSeconds * 1000;
       const look = (): void => {
-        process.clock.after(1_000, look);
+        process.clock.after(lookMs, look);
         if (this.#deadline === undefined || this.#host.boottime() < this.#deadline) return;
         this.#deadline = undefined;
-        void this.#act(process, files);
+        this.#act(process, files).catch((thrown: unknown) => {
+          this.#kernel.note(process.name, `the dead man failed and tries again: ${String(thrown)}`);
+          this.#deadline = this.#host.boottime() + retryMs;
+        });
       };
       look();
     })();

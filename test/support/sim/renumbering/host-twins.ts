@@ -22,11 +22,11 @@ const link = 'eth0';
 /** What goes wrong on a host, set by a story: consulted at every command. */
 export interface HostFaults {
   /** Whether the unit comes up; it does where this is absent. */
-  unitStarts?: () => boolean;
+  unitStarts?: (() => boolean) | undefined;
   /** Commands whose name has this in it fail, without effect. */
-  failing?: RegExp;
+  failing?: RegExp | undefined;
   /** Commands whose name has this in it say that they worked, and did nothing. */
-  lying?: RegExp;
+  lying?: RegExp | undefined;
 }
 
 function failed(what: string): RlnetError {

@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util';
+import { Stream } from '../support/sim/random.ts';
+import { aborts, plain, randomStory, unitFails } from '../support/sim/renumbering/stories.ts';
+import { type Story, tell } from '../support/sim/renumbering/story.ts';
+
+/**
+ * Tells stories of renumberings: one with its log (`NAME SEED`), or many random ones (`--seeds N [--from N] [--only FAULT,…]`).
+ */
+const { values, positionals } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '0' },
+    only: { type: 'string' },
+    grep: { type: 'string' },
+  },
+  allowPositionals: true,
+});
+
+const told: readonly Story[] = [plain(1), plain(2), plain(3, 5), unitFails(1), unitFails(2), ...aborts];
+
+function storyOf(name: string, seed: string): Story | undefined {
+  if (name === 'random') return randomStory(new Stream(`random story ${seed}`), values.only?.split(','));
+  return told.find((story) => story.name === name);
+}
+
+async function many(count: number, from: number): Promise<void> {
+  const began = performance.now();
+  const endings = new Map<string, number>();
+  const broken: string[] = [];
+  for (let number = from; number < from + count; number++) {
+    const seed = String(number);
+    const story = storyOf('random', seed);
+    if (story === undefined) return;
+    try {
+      const { endings: all } = await tell(story, seed);
+      for (const { outcome, reason } of all) {
+        const ending = `${outcome} ${reason ?? ''}`;
+        endings.set(ending, (endings.get(ending) ?? 0) + 1);
+      }
+    } catch (thrown) {
+      broken.push(`${seed}: ${thrown instanceof Error ? thrown.message.split('\n')[0] : String(thrown)}`);
+    }
+  }
+  for (const [ending, times] of [...endings].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${ending}`);
+  for (const line of broken.slice(0, 50)) console.log(line);
+  const seconds = (performance.now() - began) / 1000;
+  console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${broken.length} broken`);
+  process.exitCode = broken.length === 0 ? 0 : 1;
+}
+
+const [name, seed] = positionals;
+if (values.seeds !== undefined) {
+  await many(Number(values.seeds), Number(values.from));
+} else {
+  const story = name === undefined || seed === undefined ? undefined : storyOf(name, seed);
+  if (story === undefined || seed === undefined) {
+    console.error(
+      'usage: npx node test/sim/retell.ts NAME SEED [--grep TEXT] | --seeds N [--from N] [--only FAULT,…]',
+    );
+    console.error(`stories: random ${told.map((each) => each.name).join(' ')}`);
+    process.exitCode = 2;
+  } else {
+    const wanted = values.grep === undefined ? undefined : new RegExp(values.grep);
+    const print = (line: string): void => {
+      if (wanted === undefined || wanted.test(line)) console.log(line);
+    };
+    try {
+      const { points, ...rest } = await tell(story, seed, print);
+      console.log(JSON.stringify({ ...rest, points: points.length }, undefined, 1));
+    } catch (thrown) {
+      console.error(thrown instanceof Error ? thrown.message : thrown);
+      process.exitCode = 1;
+    }
+  }
+}
