@@ -242,8 +242,9 @@ export class Renumbering {
     });
     this.#guards = undefined;
     let error: RlnetError | undefined;
-    // The dead man may have come between: it acts on its own from then on, and never twice with us.
-    if (await this.#noteTakeOver()) return;
+    // The dead man may have come between: it acts on its own from then on, and what was intended is off.
+    await this.#noteTakeOver();
+    if (this.progress.takenOver !== progress.takenOver) return;
     this.#inFlight = actName(progress.direction, step, attempt);
     try {
       await executor.act(this.progress, attempt);
@@ -259,16 +260,12 @@ export class Renumbering {
     };
   }
 
-  /** @returns whether the dead man has taken over */
-  async #noteTakeOver(): Promise<boolean> {
-    if (this.progress.closed !== undefined) return false;
+  async #noteTakeOver(): Promise<void> {
+    if (this.progress.closed !== undefined || this.progress.takenOver !== undefined) return;
     const word = await this.#deps.deadMan.takenOver();
-    if (word === undefined) return false;
-    if (this.progress.takenOver === undefined) {
-      this.#deps.log.error({ word }, 'the dead man has acted');
-      await this.#append({ type: 'taken_over', ...(await this.#moment()), direction_word: word });
-    }
-    return true;
+    if (word === undefined) return;
+    this.#deps.log.error({ word }, 'the dead man has acted');
+    await this.#append({ type: 'taken_over', ...(await this.#moment()), direction_word: word });
   }
 
   /** By a timer and not by the loop: an act may take minutes, and has a bound of its own. */

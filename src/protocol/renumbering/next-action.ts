@@ -66,7 +66,7 @@ const forwardBounds: Readonly<Record<ForwardStep, BoundName>> = {
 
 /** The wait of a step: seconds, and what follows. */
 export function boundOf(
-  { plan, direction, committed }: Progress,
+  { plan, direction, committed, intent }: Progress,
   step: Step,
 ): { seconds: number; after: AfterBound } {
   // Back in service, only the lock is left: nothing to stop for.
@@ -75,7 +75,9 @@ export function boundOf(
   const name = forwardBounds[step as ForwardStep];
   // Registering may be asked of three registrars, one after the other, each with its own wait for DOWN.
   const seconds = step === 'register' ? 3 * (plan.bounds.down + plan.bounds.rladmin) + 60 : plan.bounds[name];
-  return { seconds, after: committed ? 'alarm' : bounds[name].after };
+  // What was not begun can be left: only a host that is on its way down, or back, is waited for without an end.
+  const after = bounds[name].after === 'alarm' && intent === undefined ? 'turn' : bounds[name].after;
+  return { seconds, after: committed ? 'alarm' : after };
 }
 
 function ruleOf(direction: Direction, step: Step): StepRule {

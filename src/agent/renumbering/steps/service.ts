@@ -54,14 +54,15 @@ export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
   };
 }
 
-/** The host has booted since the unit was disabled, and the unit does not run. */
+/** The host has booted since the unit was to be disabled, and the unit does not run. */
 export function restartStep({ bootClock, units, power, signal }: ServiceStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
       const { activeState } = await units.record(progress.plan.unit.unit);
       if (progress.plan.options.reboot) {
         const { bootId } = await bootClock.now();
-        if (bootId === progress.done.get('disable')?.bootId) return notDone(`still in boot ${bootId}`);
+        // Since the intent: the power may have gone between the act and the note that it was done.
+        if (bootId === progress.intended.get('disable')?.at.bootId) return notDone(`still in boot ${bootId}`);
       }
       if (activeState === 'inactive' || activeState === 'failed') return done(`the unit is ${activeState}`);
       if (!progress.plan.options.reboot) return notDone(`the unit is ${activeState}`);

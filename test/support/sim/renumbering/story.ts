@@ -16,6 +16,8 @@ const settleMs = 240_000;
 /** And for the dead man to have done his part where a renumbering was stopped: one more boot included. */
 const deadManMs = 20 * 60_000;
 const startMs = 30_000;
+/** Far more than any story has: four hours of waiting, looked at twice a second. */
+const maxEvents = 3_000_000;
 const fileCalls = /^(create|append|write|rename|unlink|mkdir|fsync|sync )/;
 
 export interface Stage {
@@ -79,6 +81,7 @@ export async function tell(story: Story, seed: string, onLine?: (line: string) =
   let broken: string | undefined;
   kernel.check(() => {
     if (broken !== undefined) throw new Error(broken);
+    if (kernel.events > maxEvents) throw new Error('L1: something goes round and round');
     invariants(cluster);
   });
   cluster.points.plan((point) => {
