@@ -1,4 +1,5 @@
 import {
+  type Document,
   isAlias,
   isMap,
   isNode,
@@ -12,7 +13,7 @@ import {
   visit,
 } from 'yaml';
 import { RlnetError } from '../protocol/errors.ts';
-import type { LocatedDocument } from './ports/document.ts';
+import type { LocatedDocument, LocatedNode } from './ports/document.ts';
 
 /**
  * Reads one YAML 1.2 document and keeps where everything stands in it. An empty file is `{}`.
@@ -101,4 +102,90 @@ function nearest(root: Node | null, path: readonly (string | number)[]): { node:
 /** Where the node begins in the text: the offset of its first character. */
 function startOf(node: Node | null): number | undefined {
   return node?.range?.[0];
+}
+
+/** Deeper than any configuration, and an end to an alias that stands within what it names. */
+const deepest = 100;
+
+/**
+ * Reads one YAML document of somebody else, to be changed by splices: anchors, aliases, tags and keys given twice are theirs to use. As YAML 1.1
+ * as far as structure goes, and all scalars as text, which is what libyaml gives to a program.
+ *
+ * @param text positions are into this; one character a byte (`byte-text.ts`) will do
+ * @returns undefined for an empty document
+ * @throws RlnetError CONFIG_INVALID with line and column
+ */
+export function parseYamlTree(text: string, file: string): LocatedNode | undefined {
+  const document = parseDocument(text, {
+    prettyErrors: false,
+    version: '1.1',
+    schema: 'failsafe',
+    merge: false,
+    uniqueKeys: false,
+  });
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    const [sentence = ''] = problem.message.split('\n', 1);
+    const before = text.slice(0, problem.pos[0]);
+    const line = before.split('\n').length;
+    throw new RlnetError(
+      'CONFIG_INVALID',
+      `The file is not valid YAML: ${sentence.replace(/\.?$/, '.')}`,
+      'Correct the file at that place.',
+      { at: { file, line, column: before.length - before.lastIndexOf('\n') } },
+    );
+  }
+  if (document.contents === null) return undefined;
+  const aliases = new Set<string>();
+  visit(document, {
+    Alias: (_, { source }) => {
+      aliases.add(source);
+    },
+  });
+  return treeOf({ document, aliases }, document.contents, { shared: false, depth: 0, at: 0 });
+}
+
+function treeOf(
+  whole: { document: Document.Parsed; aliases: ReadonlySet<string> },
+  given: unknown,
+  { shared, depth, at }: { shared: boolean; depth: number; at: number },
+): LocatedNode {
+  const node = isAlias(given) ? given.resolve(whole.document) : given;
+  if (depth > deepest) {
+    throw new RlnetError('CONFIG_INVALID', 'The file is nested too deeply.', 'Simplify the file.');
+  }
+  // A value that is left out has no node, and stands where it would begin.
+  if (!isNode(node)) return { kind: 'scalar', value: '', start: at, end: at, shared };
+  const start = startOf(node) ?? at;
+  const anchor = isAlias(node) ? undefined : node.anchor;
+  const inside = {
+    shared: shared || (anchor !== undefined && whole.aliases.has(anchor)),
+    depth: depth + 1,
+    at: start,
+  };
+  if (isMap(node)) {
+    return {
+      kind: 'map',
+      shared: inside.shared,
+      entries: node.items.flatMap(({ key, value }) => {
+        const name = treeOf(whole, key, inside);
+        if (name.kind !== 'scalar') return [];
+        return [{ key: name, value: treeOf(whole, value, { ...inside, at: name.end }) }];
+      }),
+    };
+  }
+  if (isSeq(node)) {
+    const items = node.items.map((item): LocatedNode => {
+      // In flow style an item can be one pair without braces.
+      if (!isPair(item)) return treeOf(whole, item, inside);
+      const name = treeOf(whole, item.key, inside);
+      if (name.kind !== 'scalar') return name;
+      const value = treeOf(whole, item.value, { ...inside, at: name.end });
+      return { kind: 'map', shared: inside.shared, entries: [{ key: name, value }] };
+    });
+    return { kind: 'list', shared: inside.shared, items };
+  }
+  // In this schema every scalar is a string.
+  const value = isScalar(node) && typeof node.value === 'string' ? node.value : '';
+  return { kind: 'scalar', value, start, end: node.range?.[1] ?? start, shared: inside.shared };
 }

@@ -36,7 +36,14 @@ export function changeRoutes(
   const settled = settle(meanwhile, routes);
 
   const known = new Set(before.routes.map(textOf));
-  const places = new Set([...taken.map(placeOf), ...settled.places, ...crowdedPlaces(before.routes, made)]);
+  const places = new Set([
+    ...taken.map(placeOf),
+    ...settled.places,
+    ...crowdedPlaces(before.routes, made),
+    ...before.routes
+      .filter((route) => isRouteOfNetwork(route, change.link.name, networkOf(change.to)))
+      .map(placeOf),
+  ]);
   const restored = before.routes.filter((route) => places.has(placeOf(route)));
   for (const route of [...taken, ...restored]) refuseUnknown(route);
   return {
@@ -44,7 +51,7 @@ export function changeRoutes(
     forward: { first: taken.map((route) => routeCommand('del', route)), last: settled.commands },
     back: {
       first: routes
-        .filter((route) => !known.has(textOf(route)) && !goesWithItsAddress(route, made))
+        .filter((route) => !known.has(textOf(route)) && !made.after.has(textOf(route)))
         .map((route) => routeCommand('del', route)),
       last: [
         ...restored.map((route) => routeCommand('del', route)),
@@ -151,24 +158,16 @@ function isRouteOfNetwork({ type, dst, nexthops }: Route, link: string, network:
   );
 }
 
-/** The route of an IPv6 network stays while the network has another address, though that one's own has another metric. */
-function goesWithItsAddress(route: Route, made: KernelMade): boolean {
-  return made.after.has(textOf(route)) && (route.family === 'ipv4' || route.type !== 'unicast');
-}
-
 /** Whether it may go when addresses do, so that it is better taken away in so many words. */
 function isAtRisk(
   route: Route,
-  { from, to, link }: AddressChange,
+  { from, link }: AddressChange,
   bound: readonly KernelAddress[],
   { untouched }: ChangedAddresses,
   isKernels: boolean,
 ): boolean {
-  // The kernel goes by its rules about the other addresses of the network, and takes the first such route that it finds for the
-  // address's own, when it deletes an address and also when it changes the flags of one.
-  const networks = [networkOf(from), networkOf(to)];
-  if (route.family === 'ipv6' && networks.some((network) => isRouteOfNetwork(route, link.name, network)))
-    return true;
+  // The kernel goes by its rules about the other addresses of the network, and deletes the first such route that it finds.
+  if (route.family === 'ipv6' && isRouteOfNetwork(route, link.name, networkOf(from))) return true;
   // What has an address as its source goes with the address, or stays and is of no use: kernels differ, and tables.
   const goes = bound.some((address) => address.address === route.prefsrc && !untouched.includes(address));
   return goes && !isKernels;
@@ -216,13 +215,10 @@ function commonLength(a: readonly string[], b: readonly string[]): number {
   return differs < 0 ? a.length : differs;
 }
 
-/** Where the kernel would make a route again behind another one. Among IPv6 routes there is no such order. */
+/** Where the kernel would make a route again behind another one. */
 function crowdedPlaces(before: readonly Route[], made: KernelMade): string[] {
   const places = Map.groupBy(before, placeOf);
-  return [...made.before]
-    .filter(([text, { family }]) => family === 'ipv4' && !made.stay.has(text))
-    .map(([, route]) => placeOf(route))
-    .filter((place) => (places.get(place)?.length ?? 0) > 1);
+  return [...made.before.values()].map(placeOf).filter((place) => (places.get(place)?.length ?? 0) > 1);
 }
 
 /** A gateway must be on the link before a route can go through it. */

@@ -196,7 +196,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
     );
   });
 
-  it('is given no less time than it takes', async () => {
+  it('is not begun with less time than it takes', async () => {
     await using namespace = await openHost(host);
     const kernel = await kernelAddressesOf(namespace.exec);
     const before = await kernel.snapshot();
@@ -204,10 +204,6 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
       await expect(kernel.swap(change, seconds)).rejects.toMatchObject({ code: 'ADDRESS_CHANGE_REFUSED' });
     }
     expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-    await kernel.swap(change, boundSeconds);
-    await expect(kernel.extend(0)).rejects.toMatchObject({ code: 'ADDRESS_CHANGE_REFUSED' });
-    expect(await kernel.standing()).toMatchObject({ takenBack: false });
-    await kernel.takeBack();
   });
 });
 

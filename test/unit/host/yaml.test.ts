@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { parseYamlDocument } from '../../../src/host/yaml.ts';
+import type { LocatedNode } from '../../../src/host/ports/document.ts';
+import { parseYamlDocument, parseYamlTree } from '../../../src/host/yaml.ts';
 
 const file = '/etc/rlnet/agent.yaml';
 
@@ -141,5 +142,63 @@ describe('parseYamlDocument', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('parseYamlTree', () => {
+  /** Each scalar as what it says, how it stands there, and whether it stands elsewhere too. */
+  const scalars = (text: string, node: LocatedNode | undefined): [string, string, boolean][] => {
+    switch (node?.kind) {
+      case undefined:
+        return [];
+      case 'scalar':
+        return [[node.value, text.slice(node.start, node.end), node.shared]];
+      case 'map':
+        return node.entries.flatMap(({ key, value }) => [...scalars(text, key), ...scalars(text, value)]);
+      case 'list':
+        return node.items.flatMap((item) => scalars(text, item));
+    }
+  };
+  const read = (text: string) => scalars(text, parseYamlTree(text, file));
+
+  it('knows where each scalar begins and ends, in whatever style it is written', () => {
+    const text =
+      'a: plain # c\nb: "dou\\x62le"\nc: [\'single\', x: 1]\nd: !!str tagged\ne: >-\n  block\nf:\n010: ~\n';
+    expect(read(text).map(([value, written]) => [value, written])).toEqual([
+      ['a', 'a'],
+      ['plain', 'plain'],
+      ['b', 'b'],
+      ['double', '"dou\\x62le"'],
+      ['c', 'c'],
+      ['single', "'single'"],
+      ['x', 'x'],
+      ['1', '1'],
+      ['d', 'd'],
+      ['tagged', 'tagged'],
+      ['e', 'e'],
+      ['block', '>-\n  block\n'],
+      ['f', 'f'],
+      ['', ''],
+      ['010', '010'],
+      ['~', '~'],
+    ]);
+  });
+
+  it('says of what an alias names that it stands in several places, and keeps a key that is there twice', () => {
+    expect(read('a: &x [1]\na: *x\nb: &y 2\n')).toEqual([
+      ['a', 'a', false],
+      ['1', '1', true],
+      ['a', 'a', false],
+      ['1', '1', true],
+      ['b', 'b', false],
+      ['2', '2', false],
+    ]);
+  });
+
+  it('is undefined for an empty file, and refuses what is no YAML or has no end', () => {
+    expect(parseYamlTree('# nothing\n', file)).toBeUndefined();
+    for (const text of ['a: [', 'a: &x [*x]\n', '- b\na: c\n']) {
+      expect(() => parseYamlTree(text, file)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    }
   });
 });
