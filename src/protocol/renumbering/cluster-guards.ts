@@ -227,15 +227,19 @@ export const clusterGuards: readonly Guard[] = [
   }),
 ];
 
-/** A copy on another node, OK, of the same database and range of slots. */
-export function hasCopyElsewhere(shard: RsShard, { shards }: Pick<ShardTable, 'shards'>): boolean {
-  return shards.some(
+/** The copies on other nodes that are OK: of the same database and range of slots. */
+export function copiesElsewhere(shard: RsShard, { shards }: Pick<ShardTable, 'shards'>): RsShard[] {
+  return shards.filter(
     (other) =>
       other.nodeUid !== shard.nodeUid &&
       other.databaseUid === shard.databaseUid &&
       other.slots === shard.slots &&
       other.status === 'ok',
   );
+}
+
+export function hasCopyElsewhere(shard: RsShard, table: Pick<ShardTable, 'shards'>): boolean {
+  return copiesElsewhere(shard, table).length > 0;
 }
 
 /** Claims that some agent has granted and that no agent knows to be closed, and plans that one knows to be under way. */

@@ -131,3 +131,12 @@ describe('RS on a host', () => {
     expect(await rs.localUid()).toBeUndefined();
   });
 });
+
+describe('replicaHaGraceSeconds', () => {
+  it('is read from info cluster, and not known where RS does not show it', async () => {
+    const shown = await rsWith('echo "slave_ha: enabled"; echo "slave_ha_grace_period: 900"');
+    expect(await shown.rs.replicaHaGraceSeconds()).toBe(900);
+    const silent = await rsWith('echo "slave_ha: enabled"');
+    expect(await silent.rs.replicaHaGraceSeconds()).toBeUndefined();
+  });
+});
