@@ -73,6 +73,8 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
   put('usr/lib/firewalld/services/rlnet.xml', own('packaging/firewalld.xml'));
   put('usr/share/rlnet/agent.yaml', own('packaging/agent.yaml'));
   put('usr/share/doc/rlnet/copyright', own('packaging/debian/copyright'));
+  for (const name of readdirSync(join(checkout, 'docs/examples')))
+    put(`usr/share/doc/rlnet/examples/${name}`, own(`docs/examples/${name}`), 0o755);
 
   const print = (...words: string[]): string =>
     execFileSync(join(folder, 'opt/rlnet/bin/node'), [join(folder, 'opt/rlnet/lib/rlnet.js'), ...words], {

@@ -1,3 +1,4 @@
+import type { AddressPersistences } from '../host/ports/address-persistence.ts';
 import type { BootClock } from '../host/ports/boot-clock.ts';
 import type { Clock, Timer } from '../host/ports/clock.ts';
 import type { Files } from '../host/ports/files.ts';
@@ -59,6 +60,7 @@ export interface AgentDependencies {
   hostsFile: HostsFile;
   units: Units;
   rs: Rs;
+  persistences: AddressPersistences;
   pathMtus: PathMtus;
   wire: Pick<Wire, 'ask' | 'neighbours' | 'reach' | 'passes'>;
   inventory: InventoryReader;
@@ -212,8 +214,13 @@ export class Agent {
         return pinned;
       },
     });
-    this.#observers = observeHost({ ...deps, configuredUnit: deps.settings.rs.unit }, (key, reading) =>
-      this.#observe(key, reading),
+    this.#observers = observeHost(
+      {
+        ...deps,
+        configuredUnit: deps.settings.rs.unit,
+        internal: () => ({ address: this.#internalAddress(), links: this.#observations.interfaces }),
+      },
+      (key, reading) => this.#observe(key, reading),
     );
     const readInventory = async (): Promise<void> => {
       this.#observe('inventory', { at: deps.clock.wall(), value: await deps.inventory.read() });
@@ -274,17 +281,17 @@ export class Agent {
   }
 
   #facts(): Facts {
-    const { settings } = this.#deps;
     const observations = this.#observations;
-    const internalAddress = ownAddress(
-      observations,
-      this.#memory.current.internalAddress,
-      settings.mesh.seeds,
-    );
+    const internalAddress = this.#internalAddress();
     const peers = this.#mesh.peers().filter(({ linked }) => linked);
     const said = peers.find(({ state }) => state?.internalFamily !== undefined)?.state?.internalFamily;
     const clusterFamily = internalFamily(observations, internalAddress) ?? said;
     return { observations, internalAddress, clusterFamily, peers, troubles: this.#mesh.troubles() };
+  }
+
+  #internalAddress(): Address | undefined {
+    const { settings } = this.#deps;
+    return ownAddress(this.#observations, this.#memory.current.internalAddress, settings.mesh.seeds);
   }
 
   #nextState(before: HostState | undefined): HostState {
@@ -305,8 +312,12 @@ export class Agent {
 
   #observe<K extends keyof Observations>(key: K, reading: NonNullable<Observations[K]>): void {
     const before: Observations = { ...this.#observations };
+    const address = this.#internalAddress();
     this.#observations[key] = reading;
     this.#logChange(before);
+    // Whose it is is known by now, or on which link.
+    const isFirst = key === 'interfaces' && known(before.interfaces) === undefined;
+    if (isFirst || address !== this.#internalAddress()) void this.#observers.persistence.refresh();
     this.#settleSoon();
   }
 
@@ -314,7 +325,9 @@ export class Agent {
     const { log } = this.#deps;
     const [old, fresh] = [before, this.#observations].map(({ interfaces }) => known(interfaces));
     if (old !== undefined && fresh !== undefined && old !== fresh) {
-      for (const change of describeChanges(old, fresh)) log.info({}, change);
+      const changes = describeChanges(old, fresh);
+      for (const change of changes) log.info({}, change);
+      if (changes.length > 0) void this.#observers.persistence.refresh();
     }
     // RS learns of a stop or start of its unit before anybody else does; its table is worth a look then.
     const [was, is] = [before, this.#observations].map(({ unit }) => known(unit)?.activeState);

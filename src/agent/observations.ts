@@ -1,4 +1,5 @@
 import { type Address, type Family, familyOf } from '../protocol/address.ts';
+import type { AddressPersistence } from '../protocol/address-persistence.ts';
 import type { RlnetError } from '../protocol/errors.ts';
 import type { HostsJudgement } from '../protocol/hosts-file.ts';
 import { holdersOf, isActive, isUsable, type NetworkInterface } from '../protocol/interfaces.ts';
@@ -18,6 +19,8 @@ export interface Observations {
   /** From the node.id file; undefined as value where the host is not a node. */
   nodeUid?: Reading<number | undefined>;
   nodeTable?: Reading<NodeTable>;
+  /** Of this host's internal address. */
+  persistence?: Reading<AddressPersistence>;
   inventory?: Reading<Inventory>;
 }
 

@@ -44,6 +44,18 @@ const settingsSchema = v.strictObject({
     rladmin: v.optional(absolutePath, '/opt/redislabs/bin/rladmin'),
     node_id_file: v.optional(absolutePath, '/etc/opt/redislabs/node.id'),
   }),
+  /** Who changes addresses in the host's configuration. */
+  network: v.pipe(
+    section({
+      /** `auto`: found out. `hook`: a program of the operator. `manual`: a person. */
+      owner: v.optional(v.picklist(['auto', 'hook', 'manual']), 'auto'),
+      hook: v.optional(absolutePath),
+    }),
+    v.check(
+      ({ owner, hook }) => (owner === 'hook') === (hook !== undefined),
+      'Invalid network: owner: hook needs hook: PATH, and no other owner takes one',
+    ),
+  ),
   directories: section({
     state: v.optional(absolutePath, '/var/lib/rlnet'),
     runtime: v.optional(absolutePath, '/run/rlnet'),
@@ -88,6 +100,11 @@ function remedyFor(path: readonly (string | number)[]): string {
 function entriesOf(schema: unknown): Record<string, unknown> | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined;
   if ('wrapped' in schema) return entriesOf(schema.wrapped);
-  if ('pipe' in schema) return entriesOf((schema.pipe as unknown[]).at(-1));
+  // Of a pipe the schema that has entries; what comes after it are checks.
+  if ('pipe' in schema)
+    return (schema.pipe as unknown[])
+      .slice(1)
+      .map(entriesOf)
+      .find((entries) => entries !== undefined);
   return 'entries' in schema ? (schema.entries as Record<string, unknown>) : undefined;
 }

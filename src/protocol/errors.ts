@@ -47,6 +47,8 @@ const codes = {
   OWNER_FILES_CHANGED: { exit: 7, retryable: false },
   OWNER_REJECTED: { exit: 7, retryable: false },
   OWNER_NOT_TAKEN_UP: { exit: 7, retryable: true },
+  OWNER_HOOK_REFUSED: { exit: 7, retryable: false },
+  OWNER_HOOK_FAILED: { exit: 7, retryable: true },
   JOURNAL_DAMAGED: { exit: 6, retryable: false },
   JOURNAL_NOT_WRITABLE: { exit: 6, retryable: false },
   LOCK_CLOSED: { exit: 7, retryable: false },

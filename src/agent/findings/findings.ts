@@ -1,5 +1,6 @@
 import type { CheckResult, Finding } from '../../protocol/finding.ts';
 import { addressConflict } from './address-conflict.ts';
+import { addressPersistent } from './address-persistent.ts';
 import type { Check, Facts } from './check.ts';
 import { internalAddressBound } from './internal-address-bound.ts';
 import { internalFamilyPresent } from './internal-family.ts';
@@ -11,6 +12,7 @@ import { rsUnitRunning } from './rs-unit-running.ts';
 export const checks: readonly Check[] = [
   internalAddressBound,
   internalFamilyPresent,
+  addressPersistent,
   rsUnitRunning,
   localhostIpv6,
   peerRefused,

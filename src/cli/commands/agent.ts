@@ -9,6 +9,9 @@ import { createFileEditor } from '../../host/file-editor.ts';
 import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
+import { createNetworkOwners } from '../../host/network-owner/detect.ts';
+import { createNetworkOwner } from '../../host/network-owner/owners.ts';
+import { createAddressPersistences } from '../../host/network-owner/persistence.ts';
 import { createPathMtus } from '../../host/path-mtu.ts';
 import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
@@ -34,6 +37,8 @@ export async function agent(context: Context, options: { config: string }): Outc
   // Under systemd we are in the sandbox of our unit, which is no place for the programs of others.
   const outside = env.NOTIFY_SOCKET === undefined ? exec : inTransientUnits(exec, files);
   const interfaces = createInterfaces(exec, clock);
+  const { hook: path } = settings.network;
+  const hook = path === undefined ? undefined : { path, exec: outside };
   const running = await Agent.start({
     settings,
     identity: tls.identity,
@@ -46,6 +51,12 @@ export async function agent(context: Context, options: { config: string }): Outc
     hostsFile: createHostsFile(files, createFileEditor(exec, clock, `${settings.directories.state}/backups`)),
     units: createUnits(exec),
     rs: createRs(outside, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
+    persistences: createAddressPersistences(
+      settings.network.owner,
+      createNetworkOwners(exec, interfaces),
+      (kind) => createNetworkOwner(kind, { exec, clock, interfaces }, hook),
+      files,
+    ),
     // By its name in package.json, as its path in a release is another one.
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,

@@ -1,14 +1,17 @@
 import type { TlsMaterial } from '../../agent/mesh/transport.ts';
 import { decodeSettings, type Settings } from '../../agent/settings.ts';
+import { requireTrustworthy } from '../../host/network-owner/hook.ts';
 import { parseYamlDocument } from '../../host/yaml.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
 import { type Context, json, type Outcome } from '../context.ts';
 import { loadTlsMaterial } from '../tls-material.ts';
 
-/** `rlnet config check [FILE]`: everything that would keep the agent from starting, without starting it. */
+/** `rlnet config check [FILE]`: everything that would keep the agent from starting, without starting it; and whether it would run the hook. */
 export async function configCheck(context: Context, file: string, options: { json?: boolean }): Outcome {
   const { settings, tls } = await loadConfiguration(context, file);
+  const { hook } = settings.network;
+  if (hook !== undefined) await requireTrustworthy(hook);
   const identity = formatIdentity(tls.identity);
   context.print(
     options.json === true

@@ -148,7 +148,7 @@ export async function requireLink(
   );
 }
 
-function requireSameChange(found: Backup, change: AddressChange, directory: string): Backup {
+export function requireSameChange(found: Backup, change: AddressChange, directory: string): Backup {
   // As JSON has it, which knows no members that are undefined.
   if (isDeepStrictEqual(found.change, JSON.parse(JSON.stringify(change)))) return found;
   const { link, from, to } = found.change;
@@ -168,7 +168,7 @@ async function requireState(file: Backup['files'][number], wanted: 'before' | 'a
   if (stray !== undefined) throw writeFailed(file.path, stray);
 }
 
-async function waitUntilTakenUp(
+export async function waitUntilTakenUp(
   adapter: Pick<OwnerAdapter, 'kind' | 'report'>,
   { clock, interfaces }: FileOwnerPorts,
   change: AddressChange,
@@ -202,7 +202,7 @@ function notTakenUp(
 }
 
 /** What the kernel does not have yet; undefined when all is there. */
-function missingInKernel(
+export function missingInKernel(
   { name, addresses }: NetworkInterface,
   { from, to }: AddressChange,
 ): string | undefined {

@@ -95,6 +95,16 @@ export function createNetworkManagerAdapter(exec: Exec): OwnerAdapter<KeyfileCon
     }
   };
 
+  /** Without a profile nothing can be taken up. */
+  const readToTakeUp: typeof read = async (link, signal) => {
+    try {
+      return await read(link, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof RlnetError) || thrown.code !== 'OWNER_UNKNOWN') throw thrown;
+      throw new RlnetError('OWNER_NOT_TAKEN_UP', thrown.message, thrown.remedy, { cause: thrown });
+    }
+  };
+
   /** As its profile says it, in whatever state it is. */
   const apply = async (profile: Profile, link: string, signal: AbortSignal | undefined): Promise<void> => {
     const { exitCode } = await nmcli(['device', 'reapply', link], signal);
@@ -112,7 +122,7 @@ export function createNetworkManagerAdapter(exec: Exec): OwnerAdapter<KeyfileCon
       for (const file of files) await judgeKeyfile(exec, file, signal);
     },
     takeUp: async (change, signal) => {
-      const { own, others } = await read(change.link, signal);
+      const { own, others } = await readToTakeUp(change.link, signal);
       const dependent = new Set(locateInKeyfiles({ own, others }, change.to.address).map(({ path }) => path));
       const concerned = others.filter(({ path }) => dependent.has(path));
       for (const { named } of [...concerned, own]) await requireNmcli(['connection', 'load', named], signal);

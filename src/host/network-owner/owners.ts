@@ -1,14 +1,27 @@
 import { RlnetError } from '../../protocol/errors.ts';
 import type { OwnerKind } from '../../protocol/network-owner.ts';
+import type { Exec } from '../ports/exec.ts';
 import type { NetworkOwner } from '../ports/network-owner.ts';
 import { createFileOwner, type FileOwnerPorts } from './file-owner.ts';
+import { createHookOwner } from './hook.ts';
 import { createIfupdownAdapter } from './ifupdown.ts';
+import { createManualOwner } from './manual.ts';
 import { createNetplanAdapter } from './netplan.ts';
 import { createNetworkManagerAdapter } from './network-manager.ts';
 import { createNetworkdAdapter } from './networkd.ts';
 
-/** The real owner of a kind. @throws RlnetError OWNER_NOT_EDITABLE for one that this version cannot edit */
-export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts): NetworkOwner {
+/** The operator's program, and what runs it: outside of the sandbox of our unit, where there is one. */
+export interface Hook {
+  path: string;
+  exec: Pick<Exec, 'run'>;
+}
+
+/**
+ * The real owner of a kind.
+ * @param hook what the configuration names, for the kind `hook`
+ * @throws RlnetError OWNER_HOOK_REFUSED where it names none
+ */
+export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts, hook?: Hook): NetworkOwner {
   const networkd = createNetworkdAdapter(ports.exec);
   const networkManager = createNetworkManagerAdapter(ports.exec);
   switch (kind) {
@@ -24,11 +37,13 @@ export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts): Netw
     case 'ifupdown':
       return createFileOwner(createIfupdownAdapter(ports.exec), ports);
     case 'hook':
-    case 'manual':
+      if (hook !== undefined) return createHookOwner(hook.path, hook.exec, ports);
       throw new RlnetError(
-        'OWNER_NOT_EDITABLE',
-        `This version of rlnet cannot change the address in the files of ${kind}.`,
-        'Change the address by hand.',
+        'OWNER_HOOK_REFUSED',
+        'The configuration names no hook.',
+        'Set network.hook to the path of the program in /etc/rlnet/agent.yaml.',
       );
+    case 'manual':
+      return createManualOwner(ports);
   }
 }

@@ -17,11 +17,11 @@ const [kind = '', call = '', changeText = '', directory = ''] = process.argv.sli
 const exec = createExec();
 const clock = createClock();
 const interfaces = createInterfaces(exec, clock);
-const owner = createNetworkOwner(kind as OwnerKind, {
-  exec,
-  clock,
-  interfaces,
-});
+const owner = createNetworkOwner(
+  kind as OwnerKind,
+  { exec, clock, interfaces },
+  { path: '/etc/rlnet/network-hook', exec },
+);
 const change = JSON.parse(changeText) as AddressChange;
 
 async function run(): Promise<unknown> {

@@ -74,6 +74,14 @@ export class SimAgent implements Service {
       hostsFile: createHostsFile(files, simFileEditor(files)),
       units: host.units(process),
       rs: rs.port(process, host.plan.nodeUid, files),
+      persistences: {
+        read: () =>
+          process.call(50, 'persistence', () => ({
+            outcome: 'persistent' as const,
+            evidence: 'a simulated host keeps what it has',
+          })),
+        watch: () => ({ close: () => {} }),
+      },
       wire: createSimWire(process, host, network),
       pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },

@@ -2,6 +2,7 @@ import { describe, expect, it, test } from 'vitest';
 import { checks, findingsOf, runChecks } from '../../../src/agent/findings/findings.ts';
 import type { Observations } from '../../../src/agent/observations.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
+import type { AddressPersistence } from '../../../src/protocol/address-persistence.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import type { NetworkInterface } from '../../../src/protocol/interfaces.ts';
 
@@ -29,6 +30,7 @@ const healthy: Observations = {
   hostsFile: { at, value: { localhostIpv6: 'present', evidence: 'line 2' } },
   unit: { at, value: unit },
   nodeUid: { at, value: 2 },
+  persistence: { at, value: { outcome: 'persistent', evidence: 'a file has it' } },
   nodeTable: {
     at,
     value: {
@@ -68,6 +70,7 @@ it('calls what could not be read unknown, and says why', () => {
       unit: failure,
       nodeUid: failure,
       nodeTable: failure,
+      persistence: failure,
     },
   }).filter(({ code }) => code !== 'MESH_PEER_REFUSED');
   for (const { outcome, evidence } of results) {
@@ -198,4 +201,17 @@ describe('the mesh', () => {
       evidence: `n3 says ${own}, RS has node 3 at ${peer}`,
     });
   });
+});
+
+it('says that an address would not survive a boot only where a file was read and has it not', () => {
+  const outcomeOf = (outcome: AddressPersistence['outcome'], more: Observations = {}) =>
+    outcomes({ ...healthy, ...more, persistence: { at, value: { outcome, evidence: 'seen' } } })[
+      'NETWORK_ADDRESS_NOT_PERSISTENT'
+    ];
+  expect(outcomeOf('persistent')).toBe('pass');
+  expect(outcomeOf('missing')).toBe('fail');
+  expect(outcomeOf('unknown')).toBe('unknown');
+  expect(outcomeOf('not_applicable')).toBe('not_applicable');
+  expect(outcomeOf('missing', { nodeUid: { at, value: undefined } })).toBe('not_applicable');
+  expect(outcomes({ ...healthy, persistence: failure })['NETWORK_ADDRESS_NOT_PERSISTENT']).toBe('unknown');
 });

@@ -41,6 +41,7 @@ function healthy(at = 1_000): Observations {
       },
     },
     nodeUid: { at, value: 2 },
+    persistence: { at, value: { outcome: 'persistent', evidence: 'a file has it' } },
     nodeTable: {
       at,
       value: {

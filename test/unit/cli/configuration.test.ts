@@ -70,6 +70,27 @@ const cases: readonly Wrong[] = [
     names: /rs\.rladmin/,
   },
   {
+    title: 'a hook without its path',
+    spoil: () => 'network:\n  owner: hook\n',
+    code: 'CONFIG_INVALID',
+    at: [2, 3],
+    names: /^.*network: .*owner: hook needs hook: PATH/,
+  },
+  {
+    title: 'the path of a hook that nobody is to run',
+    spoil: () => 'network:\n  hook: /etc/rlnet/network-hook\n',
+    code: 'CONFIG_INVALID',
+    at: [2, 3],
+    names: /no other owner takes one/,
+  },
+  {
+    title: 'an unknown setting beside a hook',
+    spoil: () => 'network:\n  oner: hook\n',
+    code: 'CONFIG_INVALID',
+    at: [2, 3],
+    names: /no setting network\.oner/,
+  },
+  {
     title: 'a word that is none of those to choose from',
     spoil: () => 'mode: obsrve\n',
     code: 'CONFIG_INVALID',
