@@ -1,15 +1,20 @@
 import type { AddressPersistences } from '../host/ports/address-persistence.ts';
 import type { BootClock } from '../host/ports/boot-clock.ts';
 import type { Clock, Timer } from '../host/ports/clock.ts';
+import type { DeadMan } from '../host/ports/dead-man.ts';
 import type { Files } from '../host/ports/files.ts';
+import type { HostPower } from '../host/ports/host-power.ts';
 import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { Interfaces } from '../host/ports/interfaces.ts';
 import type { InventoryReader } from '../host/ports/inventory.ts';
+import type { KernelAddresses } from '../host/ports/kernel-addresses.ts';
 import type { LocalSockets } from '../host/ports/local-sockets.ts';
+import type { NetworkOwner } from '../host/ports/network-owner.ts';
 import type { PathMtus } from '../host/ports/path-mtu.ts';
 import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
+import type { UnitControl } from '../host/ports/unit-control.ts';
 import type { Units } from '../host/ports/units.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
@@ -23,16 +28,21 @@ import { callMethod, decodeResult, type Handlers } from './call.ts';
 import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
 import type { Facts } from './findings/check.ts';
-import { createHandlers } from './handlers.ts';
+import { createHandlers, observes, resolveNode } from './handlers.ts';
 import { hostStateOf } from './host-state.ts';
 import type { Log } from './log.ts';
 import { MemoryStore, memoryPath, readMemory, remember } from './memory.ts';
 import type { Transport } from './mesh/channel.ts';
 import { Mesh } from './mesh/mesh.ts';
 import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
-import { type LockKeeper, openLockKeeper } from './renumbering/lock-keeper.ts';
-import { createPeerHandlers } from './renumbering/peer-handlers.ts';
+import type { FactDependencies } from './renumbering/facts.ts';
+import { askGuardsOf } from './renumbering/guards.ts';
+import { createOperatorHandlers } from './renumbering/operator-handlers.ts';
 import type { Peers } from './renumbering/peers.ts';
+import { PlanStore } from './renumbering/plan-store.ts';
+import { planMaker } from './renumbering/planning.ts';
+import { Renumberings } from './renumbering/renumberings.ts';
+import { createExecutors } from './renumbering/steps/steps.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
@@ -62,13 +72,29 @@ export interface AgentDependencies {
   rs: Rs;
   persistences: AddressPersistences;
   pathMtus: PathMtus;
-  wire: Pick<Wire, 'ask' | 'neighbours' | 'reach' | 'passes'>;
+  wire: Wire;
+  /** What renumberings of this host act through. */
+  acting: ActingPorts;
   inventory: InventoryReader;
   sockets: LocalSockets;
   transport: Transport;
   schedule: Schedule;
   service: ServiceManager;
   log: Log;
+}
+
+export interface ActingPorts {
+  kernel: KernelAddresses;
+  /** The owner that a plan names. @throws RlnetError OWNER_NOT_EDITABLE */
+  owner: (kind: string) => NetworkOwner;
+  units: UnitControl;
+  power: HostPower;
+  deadMan: DeadMan;
+  /** What guards and plans go by, beside what the agent has anyway. */
+  facts: Pick<
+    FactDependencies,
+    'surroundings' | 'ownerOf' | 'rsUnit' | 'agentUnit' | 'certificateEnds' | 'directories'
+  >;
 }
 
 /**
@@ -83,7 +109,7 @@ export class Agent {
   readonly #mesh: Mesh;
   readonly #control: Control;
   readonly #memory: MemoryStore;
-  readonly #keeper: LockKeeper;
+  readonly #renumberings: Renumberings;
   readonly #peers: Peers;
   #state: HostState;
   #statusLine = '';
@@ -120,16 +146,25 @@ export class Agent {
         callMethod((await started.promise).#handlers, { caller, host: identity.host }, method, params),
       view: () => agent.view(),
     });
-    const keeper = await openLockKeeper({
-      ...deps,
-      directory: settings.directories.state,
+    // What was under way is gone on with from here on, and waits for its peers until there is a mesh.
+    let begun = false;
+    const renumberings = await beginRenumberings(deps, {
       peers: {
-        hostOf: (uid) => agent.#peers.hostOf(uid),
-        call: (host, method, params, timeoutMs) => agent.#peers.call(host, method, params, timeoutMs),
+        hostOf: (uid) => (begun ? agent.#peers.hostOf(uid) : undefined),
+        call: async (...question) => (await started.promise).#peers.call(...question),
       },
-      changed: () => agent.#settleSoon(),
+      changed: () => {
+        if (begun) agent.#settleSoon();
+      },
     });
-    const agent = new Agent(deps, memory, { machineId, bootId, instance: random.id() }, control, keeper);
+    const agent = new Agent(
+      deps,
+      memory,
+      { machineId, bootId, instance: random.id() },
+      control,
+      renumberings,
+    );
+    begun = true;
     started.resolve(agent);
     await deps.service.ready(statusLineOf(agent.view()));
     agent.#keepAlive();
@@ -143,10 +178,10 @@ export class Agent {
     memory: MemoryStore,
     run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>,
     control: Control,
-    keeper: LockKeeper,
+    renumberings: Renumberings,
   ) {
     this.#deps = deps;
-    this.#keeper = keeper;
+    this.#renumberings = renumberings;
     this.#control = control;
     this.#memory = memory;
     this.#mesh = new Mesh({
@@ -157,7 +192,8 @@ export class Agent {
       port: deps.settings.mesh.port,
       hello: () => this.#hello(run),
       state: () => this.#state,
-      nodes: () => known(this.#observations.nodeTable)?.nodes,
+      // While this host's RS is off, its renumbering remembers whose node is which.
+      nodes: () => known(this.#observations.nodeTable)?.nodes ?? renumberings.open?.plan.members,
       pin: (host) => memory.current.peers.find((peer) => peer.host === host),
       request: (host, standing, method, params) =>
         callMethod(this.#handlers, { caller: standing, host }, method, params),
@@ -179,14 +215,26 @@ export class Agent {
     };
     this.#state = this.#nextState(undefined);
     this.#handlers = createHandlers({
-      renumbering: createPeerHandlers({
-        ...deps,
-        keeper,
-        peers: this.#peers,
-        recordPath: `${deps.settings.directories.state}/registrations.ndjson`,
-        // No renumbering of this host can be under way yet.
-        isCurrent: () => false,
-      }),
+      renumbering: {
+        ...renumberings.handlers,
+        ...createOperatorHandlers({
+          host: deps.identity.host,
+          renumberings,
+          plans: new PlanStore(deps.files, deps.clock, `${deps.settings.directories.state}/plans`),
+          makePlan: planMaker({
+            ...factsOf(deps, this.#peers),
+            ...deps.identity,
+            version: deps.version,
+            random: deps.random,
+          }),
+          nodeUid: () => this.#state.nodeUid,
+          remoteOperations: deps.settings.remote_operations,
+          resolve: (node) => resolveNode(this.view(), node),
+          others: () => this.#mesh.peers(),
+          ask: (...question) => this.#peers.call(...question),
+          log: deps.log.child({ component: 'operator' }),
+        }),
+      },
       mesh: this.#mesh,
       hostsFile: deps.hostsFile,
       log: deps.log,
@@ -258,6 +306,7 @@ export class Agent {
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
+    await this.#renumberings.close();
     await this.#mesh.close(reason);
     await this.#control.close();
     await this.#memory.set(this.#memory.current);
@@ -291,7 +340,12 @@ export class Agent {
 
   #internalAddress(): Address | undefined {
     const { settings } = this.#deps;
-    return ownAddress(this.#observations, this.#memory.current.internalAddress, settings.mesh.seeds);
+    return ownAddress(
+      this.#observations,
+      this.#memory.current.internalAddress,
+      settings.mesh.seeds,
+      movingBetween(this.#renumberings.standing),
+    );
   }
 
   #nextState(before: HostState | undefined): HostState {
@@ -304,7 +358,7 @@ export class Agent {
       { ...identity, version, mode: settings.mode },
       this.#facts(),
       knows,
-      this.#keeper.told,
+      { lock: this.#renumberings.keeper.told, open: this.#renumberings.standing },
       before,
       clock.wall(),
     );
@@ -397,6 +451,9 @@ export class Agent {
     for (const { address } of remembered) found.add(address);
     for (const { linked, state } of this.#mesh.peers())
       if (linked) for (const { address } of state?.knows ?? []) found.add(address);
+    // Whichever of the two a host that is being renumbered has now.
+    for (const { state } of this.#mesh.peers())
+      for (const address of movingBetween(state?.renumbering) ?? []) found.add(address);
     // Also on a node that has just been given its agent, while RS does not answer.
     if (this.#state.nodeUid === undefined || remembered.length === 0)
       for (const seed of seeds) found.add(seed);
@@ -408,7 +465,7 @@ export class Agent {
     for (const { host, state } of this.#mesh.peers()) {
       if (state?.lock === undefined || this.#heardLocks.get(host) === state.lock) continue;
       this.#heardLocks.set(host, state.lock);
-      this.#keeper.hear(host, state.lock).catch((thrown: unknown) => {
+      this.#renumberings.keeper.hear(host, state.lock).catch((thrown: unknown) => {
         this.#heardLocks.delete(host);
         this.#deps.log.error({ err: thrown }, 'what another host knows of the lock could not be noted');
       });
@@ -463,4 +520,49 @@ export class Agent {
     void service.keepAlive();
     this.#keptAlive = clock.after(watchdogMs / 3, () => this.#keepAlive());
   }
+}
+
+function factsOf(deps: AgentDependencies, peers: Peers): FactDependencies {
+  const { clock, rs, interfaces, hostsFile, acting, settings } = deps;
+  const { kernel, units, facts } = acting;
+  return { ...facts, clock, rs, interfaces, hostsFile, kernel, units, peers, mode: settings.mode };
+}
+
+/** Where the files of the network's owner are backed up for a plan. */
+export function backupDirectoryOf({ directories }: Settings, planId: string): string {
+  return `${directories.state}/network/${planId}`;
+}
+
+/** The renumberings of this host over its own ports and the mesh. */
+function beginRenumberings(
+  deps: AgentDependencies,
+  agent: { peers: Peers; changed: () => void },
+): Promise<Renumberings> {
+  const { settings, identity, acting, log } = deps;
+  const { state: directory } = settings.directories;
+  const { owner: ownerOf, facts: _, ...ports } = acting;
+  return Renumberings.begin({
+    ...deps,
+    ...agent,
+    host: identity.host,
+    directory,
+    deadMan: acting.deadMan,
+    forbidden: settings.mode === 'observe' ? observes(identity.host) : undefined,
+    executors: (context, plan) =>
+      createExecutors({
+        ...deps,
+        ...context,
+        ...ports,
+        owner: ownerOf(plan.owner),
+        backupDirectory: ({ id }) => backupDirectoryOf(settings, id),
+      }),
+    askGuards: askGuardsOf(factsOf(deps, agent.peers)),
+    log: log.child({ component: 'renumbering' }),
+  });
+}
+
+function movingBetween(
+  renumbering: HostState['renumbering'],
+): readonly [from: Address, to: Address] | undefined {
+  return renumbering === undefined ? undefined : [renumbering.from.address, renumbering.to.address];
 }

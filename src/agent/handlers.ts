@@ -24,13 +24,14 @@ import type { Log } from './log.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
 import { reachAddress } from './reach.ts';
+import type { createOperatorHandlers } from './renumbering/operator-handlers.ts';
 import type { createPeerHandlers } from './renumbering/peer-handlers.ts';
 
 /** How long a peer may take to answer a question that was forwarded to it, milliseconds. */
 const forwardTimeoutMs = 10_000;
 
 export interface HandlerDependencies {
-  renumbering: ReturnType<typeof createPeerHandlers>;
+  renumbering: ReturnType<typeof createPeerHandlers> & ReturnType<typeof createOperatorHandlers>;
   mesh: Mesh;
   hostsFile: HostsFile;
   log: Log;
@@ -84,7 +85,8 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
     about: async () => {
       const { internalFamily, version } = deps.state();
       const family = internalFamily === undefined ? {} : { internalFamily };
-      return { version, clock: deps.view().at, openRenumberings: [], ...family };
+      const openRenumberings = deps.view().hosts.flatMap(({ state }) => state?.renumbering?.planId ?? []);
+      return { version, clock: deps.view().at, openRenumberings, ...family };
     },
     status: async () => deps.view(),
     watch: async () => deps.view(),
@@ -107,13 +109,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
           `Run it on ${asked}.`,
         );
       }
-      if (mode === 'observe') {
-        throw new RlnetError(
-          'MODE_OBSERVE',
-          `The agent of ${host} looks and reports, and changes nothing (mode: observe).`,
-          'Mend it by hand, or set mode: manage in /etc/rlnet/agent.yaml and restart the agent.',
-        );
-      }
+      if (mode === 'observe') throw observes(host);
       await deps.refresh();
       const wrong = runChecks(deps.facts()).filter(({ outcome }) => outcome === 'fail');
       const fixed: FixReport['fixed'] = {};
@@ -162,6 +158,15 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
       return { neighbours: entries.filter((entry) => entry.address === address).slice(0, maxNeighbours) };
     },
   };
+}
+
+/** Why an agent in `mode: observe` does nothing. */
+export function observes(host: string): RlnetError {
+  return new RlnetError(
+    'MODE_OBSERVE',
+    `The agent of ${host} looks and reports, and changes nothing (mode: observe).`,
+    'Do it by hand, or set mode: manage in /etc/rlnet/agent.yaml and restart the agent.',
+  );
 }
 
 function interfacesPage(

@@ -1,5 +1,6 @@
 import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
 import type { ToldLock } from '../protocol/renumbering/lock.ts';
+import type { OpenRenumbering } from '../protocol/renumbering/request.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
 import type { Facts } from './findings/check.ts';
 import { findingsOf, runChecks } from './findings/findings.ts';
@@ -16,7 +17,7 @@ export interface AgentIdentity {
 /**
  * What this host says of itself now: a pure function of what was read.
  * @param knows  the hosts that it is linked to
- * @param lock   what this agent knows of the cluster's lock
+ * @param renumbering what this agent knows of the cluster's lock, and the renumbering of its own host
  * @param before the state said last; its findings keep their times, and the revision grows only when something changed
  * @param now    wall clock, milliseconds since the epoch
  */
@@ -24,7 +25,7 @@ export function hostStateOf(
   identity: AgentIdentity,
   facts: Facts,
   knows: HostState['knows'],
-  lock: ToldLock,
+  renumbering: { lock: ToldLock; open: OpenRenumbering | undefined },
   before: HostState | undefined,
   now: number,
 ): HostState {
@@ -60,7 +61,8 @@ export function hostStateOf(
       evidence: whyUnknown(observations.hostsFile),
     },
     findings: findingsOf(runChecks(facts), before?.findings ?? [], now),
-    lock,
+    lock: renumbering.lock,
+    ...(renumbering.open === undefined ? {} : { renumbering: renumbering.open }),
     knows,
   };
   if (before === undefined || JSON.stringify(state) === JSON.stringify(before)) return state;

@@ -47,16 +47,21 @@ export function ownRow(observations: Observations): RsNode | undefined {
 /**
  * The address the mesh is to use on this host, from the best source there is: RS's node table; what was remembered when RS last
  * answered (it does not answer while its unit is down); on the very first start the seed that this host holds.
+ *
+ * @param moving the old and the new address during a renumbering of this host: whichever of them is bound. While both are (a
+ *   rehearsal, or an address that the host had before) it is the one that RS has, else the old one.
  */
 export function ownAddress(
   observations: Observations,
   remembered: Address | undefined,
   seeds: readonly Address[],
+  moving?: readonly [from: Address, to: Address],
 ): Address | undefined {
   const links = known(observations.interfaces) ?? [];
-  return (
-    ownRow(observations)?.address ?? remembered ?? seeds.find((seed) => holdersOf(links, seed).length > 0)
-  );
+  const fromRs = ownRow(observations)?.address;
+  const bound = moving?.filter((address) => isBindable(links, address)) ?? [];
+  if (bound.length > 0) return bound.find((address) => address === fromRs) ?? bound[0];
+  return fromRs ?? remembered ?? seeds.find((seed) => holdersOf(links, seed).length > 0);
 }
 
 /** Whether a listener could bind to the address now: held by an active interface, duplicate address detection over. */

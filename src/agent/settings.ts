@@ -26,6 +26,8 @@ const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 const settingsSchema = v.strictObject({
   /** `observe`: look and report, never act. */
   mode: v.optional(v.picklist(['manage', 'observe']), 'manage'),
+  /** Whether operators on other hosts of the cluster may ask this host's agent to renumber its node. */
+  remote_operations: v.optional(v.boolean(), true),
   mesh: section({
     /** Internal addresses of the cluster's hosts. Used until this host has learned its peers, then no more. */
     seeds: v.optional(v.array(addressSchema), []),

@@ -12,6 +12,8 @@ export interface Context {
   version: string;
   /** What systemd and the journal say to this process. */
   env: { NOTIFY_SOCKET?: string; WATCHDOG_USEC?: string; JOURNAL_STREAM?: string };
+  /** Who runs this command, for the record of what was asked: also behind sudo. */
+  user: string;
   print: (text: string) => void;
   /** Whether standard output is a terminal: only then colour and live progress. */
   terminal: boolean;

@@ -47,15 +47,15 @@ export class ControlClient {
   }
 
   /** @throws RlnetError what the agent answered, REQUEST_TIMEOUT, AGENT_NOT_RUNNING where it went away. */
-  async call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
+  async call<M extends MethodName>(method: M, params: Params<M>, waitMs = timeoutMs): Promise<Result<M>> {
     const id = this.#random.id();
     const answer = await new Promise<unknown>((resolve, reject) => {
-      const timer = this.#clock.after(timeoutMs, () => {
+      const timer = this.#clock.after(waitMs, () => {
         this.#waiting.delete(id);
         reject(
           new RlnetError(
             'REQUEST_TIMEOUT',
-            `The agent did not answer ${method} within ${timeoutMs} ms.`,
+            `The agent did not answer ${method} within ${waitMs} ms.`,
             'See journalctl -u rlnet.',
           ),
         );

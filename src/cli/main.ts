@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { constants } from 'node:os';
+import { constants, userInfo } from 'node:os';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createClock } from '../host/clock.ts';
@@ -7,6 +7,7 @@ import { createFiles } from '../host/files.ts';
 import { createLocalSockets } from '../host/local-sockets.ts';
 import { createRandom } from '../host/random.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
+import type { PlanCommandOptions } from './commands/renumber.ts';
 import { type Context, json, type Outcome } from './context.ts';
 import { renderError } from './render/error.ts';
 
@@ -25,7 +26,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 const files = createFiles();
-const { NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM } = process.env;
+const { NOTIFY_SOCKET, WATCHDOG_USEC, JOURNAL_STREAM, SUDO_USER } = process.env;
 const context: Context = {
   clock: createClock(),
   random: createRandom(),
@@ -37,6 +38,7 @@ const context: Context = {
     ...(WATCHDOG_USEC === undefined ? {} : { WATCHDOG_USEC }),
     ...(JOURNAL_STREAM === undefined ? {} : { JOURNAL_STREAM }),
   },
+  user: SUDO_USER ?? userName(),
   print: (text) => {
     process.stdout.write(text);
   },
@@ -46,6 +48,15 @@ const context: Context = {
 
 // A reader that went away (rlnet status | head) is no error of ours.
 process.stdout.on('error', () => process.exit(0));
+
+/** A user without an entry in the user database has a number only. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`;
+  }
+}
 
 function run(outcome: Outcome): Promise<void> {
   return outcome.then((status) => {
@@ -138,6 +149,137 @@ mesh
     const { forget } = await import('./commands/mesh.ts');
     await run(forget(context, host, options));
   });
+
+const renumber = program.command('renumber').description("change the internal address of a cluster's node");
+
+/** What a person decides about a renumbering, for each command that plans one. */
+const planning = (command: Command): Command =>
+  command
+    .option('--gateway <address>', 'the gateway of the new network, in place of the old one')
+    .option('--interface <name>', 'the interface that the address is on')
+    .option('--no-reboot', "stop the unit in place of a restart of the host, which leaves the vendor's order")
+    .option('--cut-over', 'the new network is there only once somebody has moved a port; it is not rehearsed')
+    .option('--prove-by-reboot', 'one more restart at the end')
+    .option('--accept-outage', 'the cluster may lose its quorum meanwhile')
+    .option('--accept-shards <ids>', 'shards without a replica that may be offline: 3,7', shardIds, []);
+
+function shardIds(text: string): number[] {
+  const ids = text.split(',').map((id) => id.trim().replace(/^redis:/, ''));
+  if (ids.some((id) => !/^[1-9]\d{0,8}$/.test(id)))
+    throw new InvalidArgumentError('Numbers with commas between them are wanted.');
+  return ids.map(Number);
+}
+
+planning(
+  renumber
+    .command('plan')
+    .description('show what a renumbering would do and what stands in its way; changes nothing')
+    .argument('<node>', 'node uid or host name')
+    .argument('<address>', 'the new address with the prefix length of its network: 192.0.2.7/24'),
+)
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (node: string, address: string, options: PlanCommandOptions) => {
+    const { plan } = await import('./commands/renumber.ts');
+    await run(plan(context, node, address, options));
+  });
+
+planning(
+  renumber
+    .command('start')
+    .description('carry out a plan, or with a node and an address plan and carry out')
+    .argument('<plan>', 'the id of a plan; or a node uid or host name')
+    .argument('[address]', 'the new address, where a node is given')
+    .option('--yes', 'carry out without having shown the plan'),
+)
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (first: string, address: string | undefined, options: PlanCommandOptions) => {
+    const { start } = await import('./commands/renumber.ts');
+    await run(start(context, first, address, options));
+  });
+
+renumber
+  .command('follow')
+  .description('show a renumbering as it goes on; the exit status says how it ended')
+  .argument('[plan]', 'the id of its plan; the newest unless given')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (planId: string | undefined, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { follow } = await import('./commands/renumber-follow.ts');
+    await run(follow(context, planId, options));
+  });
+
+renumber
+  .command('list')
+  .description('list plans and renumberings of all hosts')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; runtimeDirectory: string }) => {
+    const { list } = await import('./commands/renumber.ts');
+    await run(list(context, options));
+  });
+
+renumber
+  .command('show')
+  .description('show the whole journal of a renumbering')
+  .argument('<plan>', 'the id of its plan')
+  .option('--timing', 'how long each step took, and whose time that was')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (planId: string, options: { json?: boolean; timing?: boolean; runtimeDirectory: string }) => {
+    const { show } = await import('./commands/renumber.ts');
+    await run(show(context, planId, options));
+  });
+
+renumber
+  .command('abort')
+  .description('turn back as soon as what is under way has ended')
+  .argument('<plan>', 'the id of its plan')
+  .requiredOption('--reason <text>', 'why, for the record')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (planId: string, options: { json?: boolean; reason: string; runtimeDirectory: string }) => {
+    const { abort } = await import('./commands/renumber.ts');
+    await run(abort(context, planId, options));
+  });
+
+renumber
+  .command('resume')
+  .description('go on with a renumbering that stopped, once its cause is mended')
+  .argument('<plan>', 'the id of its plan')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (planId: string, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { resume } = await import('./commands/renumber.ts');
+    await run(resume(context, planId, options));
+  });
+
+const lock = program.command('lock').description("the cluster's lock: one renumbering at a time");
+
+lock
+  .command('show')
+  .description('who has the lock, at which step, since when, and what would free it')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; runtimeDirectory: string }) => {
+    const { lockShow } = await import('./commands/lock.ts');
+    await run(lockShow(context, options));
+  });
+
+lock
+  .command('release')
+  .description('free the lock of a host that is off for good, or whose renumbering has stopped')
+  .requiredOption('--reason <text>', 'why, for the record')
+  .option('--host-is-off', 'you have made sure that the host which has the lock is off')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(
+    async (options: { json?: boolean; reason: string; hostIsOff?: boolean; runtimeDirectory: string }) => {
+      const { lockRelease } = await import('./commands/lock.ts');
+      await run(lockRelease(context, options));
+    },
+  );
 
 const tls = program.command('tls').description('certificates of the mesh');
 

@@ -104,6 +104,13 @@ const codes = {
   MODE_OBSERVE: { exit: 4, retryable: false },
   GUARD_UNKNOWN: { exit: 7, retryable: true },
   DISK_REFUSED: { exit: 6, retryable: true },
+  PLAN_UNKNOWN: { exit: 7, retryable: false },
+  PLAN_REFUSED: { exit: 7, retryable: false },
+  CONFIRMATION_MISSING: { exit: 2, retryable: false },
+  LOCK_NOT_HELD: { exit: 7, retryable: false },
+  LOCK_HOLDER_ALIVE: { exit: 7, retryable: false },
+  REMOTE_OPERATIONS_OFF: { exit: 4, retryable: false },
+  DEAD_MAN_FAILED: { exit: 7, retryable: false },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 

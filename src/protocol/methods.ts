@@ -1,6 +1,14 @@
 import * as v from 'valibot';
 import { claimSchema, toldLockSchema } from './renumbering/lock.ts';
 import { reasonSchema } from './renumbering/records.ts';
+import {
+  becauseSchema,
+  journalPageSchema,
+  planIdSchema,
+  planReportSchema,
+  planRequestSchema,
+  renumberingSummarySchema,
+} from './renumbering/request.ts';
 import { nodeTableSchema, rsNodeSchema } from './rs.ts';
 import { addressSchema, nameSchema, uidSchema } from './schema.ts';
 import {
@@ -45,6 +53,11 @@ const registrationEntries = {
   downSeconds: v.pipe(v.number(), v.minValue(0), v.maxValue(3_600)),
   rladminSeconds: v.pipe(v.number(), v.minValue(1), v.maxValue(600)),
 };
+
+/** Who asks for an operation, as the command line knows them; the agents add the host. */
+const by = v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(64));
+const renumbering = v.object({ planId: planIdSchema, by });
+const unknown = v.object({ host: nameSchema, unknown: v.string() });
 
 /** Every method, with the least caller that may ask for it. Append-only; a method that is not here is refused. */
 export const methods = {
@@ -136,6 +149,55 @@ export const methods = {
   },
   /** RS's node table as this agent's own rladmin shows it now. */
   node_table: { callers: ['member', 'read'], params: v.object({}), result: nodeTableSchema },
+  /**
+   * Plans a renumbering of a node, and changes nothing. A plan that nothing stands in the way of is kept for an hour by the agent of its
+   * host. This and the operations below are forwarded to the agent of the node, which may refuse them (`remote_operations`).
+   */
+  renumber_plan: {
+    callers: ['member', 'act'],
+    params: v.object({ ...node.entries, by, request: planRequestSchema }),
+    result: planReportSchema,
+  },
+  /** Begins to carry out a plan. It is on disk at its host when this is answered. */
+  renumber_start: { callers: ['member', 'act'], params: renumbering, result: host },
+  /** Asks an open renumbering to turn back. Answered when that is on disk. */
+  renumber_abort: {
+    callers: ['member', 'act'],
+    params: v.object({ ...renumbering.entries, reason: becauseSchema }),
+    result: host,
+  },
+  /** Goes on with a renumbering that stopped. */
+  renumber_resume: { callers: ['member', 'act'], params: renumbering, result: host },
+  /** The renumberings of every host that answers, the newest first; of the answering host alone for a peer. */
+  renumberings: {
+    callers: ['member', 'read'],
+    params: v.object({}),
+    result: v.object({
+      hosts: v.array(
+        v.union([v.object({ host: nameSchema, renumberings: v.array(renumberingSummarySchema) }), unknown]),
+      ),
+    }),
+  },
+  /** A part of the journal of a renumbering of a host, from record number `after + 1` on. */
+  renumber_journal: {
+    callers: ['member', 'read'],
+    params: v.object({ ...node.entries, planId: planIdSchema, after: v.optional(v.number()) }),
+    result: journalPageSchema,
+  },
+  /** What every agent that answers knows of the cluster's lock. */
+  lock_show: {
+    callers: ['read'],
+    params: v.object({}),
+    result: v.object({
+      hosts: v.array(v.union([v.object({ host: nameSchema, told: toldLockSchema }), unknown])),
+    }),
+  },
+  /** Frees the lock of a host that is off, or whose renumbering has stopped. The others learn it from this agent's state. */
+  lock_release: {
+    callers: ['act'],
+    params: v.object({ by, reason: becauseSchema, hostIsOff: v.boolean() }),
+    result: v.object({ closed: v.array(claimSchema) }),
+  },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }

@@ -5,6 +5,7 @@ import { networkInterfaceSchema } from './interfaces.ts';
 import { inventorySchema } from './inventory.ts';
 import { reachabilitySchema } from './reachability.ts';
 import { toldLockSchema } from './renumbering/lock.ts';
+import { openRenumberingSchema } from './renumbering/request.ts';
 import { nodeTableSchema } from './rs.ts';
 import { addressSchema, familySchema, finiteSchema, nameSchema, uidSchema } from './schema.ts';
 import { unitStateSchema } from './unit.ts';
@@ -50,6 +51,8 @@ export const hostStateSchema = v.object({
   findings: v.array(findingSchema),
   /** What this agent knows of the cluster's lock; absent from agents that know no lock. */
   lock: v.optional(toldLockSchema),
+  /** The renumbering of this host that is open, or has stopped and keeps the lock. */
+  renumbering: v.optional(openRenumberingSchema),
   /** The hosts that it is linked to, for others to find them. Each speaks for its own address; this is a hint whom to dial. */
   knows: v.pipe(
     v.array(v.object({ host: nameSchema, address: addressSchema })),

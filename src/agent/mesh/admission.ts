@@ -23,7 +23,7 @@ export interface Claim {
  */
 export function standingOf(
   { nodeUid, address }: Claim,
-  nodes: readonly RsNode[] | undefined,
+  nodes: readonly Pick<RsNode, 'uid' | 'address'>[] | undefined,
   pinnedUid: number | undefined,
 ): Standing | { falseClaim: string } {
   if (nodeUid === undefined) return 'candidate';

@@ -48,8 +48,8 @@ export interface MeshDependencies {
   hello: () => Hello;
   /** This agent's newest state; sent on each new link and by `publish`. */
   state: () => HostState;
-  /** RS's node table as this host has it; undefined while it is not known. */
-  nodes: () => readonly RsNode[] | undefined;
+  /** RS's nodes as this host knows them; undefined while it does not. */
+  nodes: () => readonly Pick<RsNode, 'uid' | 'address'>[] | undefined;
   pin: (host: string) => Pin | undefined;
   /** Answers a request of the agent of `host`. */
   request: (

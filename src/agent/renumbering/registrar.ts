@@ -19,6 +19,8 @@ export interface RegistrarDependencies extends ClaimDependencies {
   rs: Rs;
   /** What this agent was asked to register, one line each, on disk before it acts. */
   recordPath: string;
+  /** Why this agent may not act at all (mode: observe); undefined where it may. */
+  forbidden?: RlnetError | undefined;
 }
 
 type Registration = Omit<Params<'register'>, 'address'>;
@@ -79,6 +81,7 @@ async function admit(
   { claim, nodeUid }: Registration,
   caller: string,
 ): Promise<void> {
+  if (deps.forbidden !== undefined) throw deps.forbidden;
   if (claim.host !== caller) throw refused(`${caller} asked in the name of ${claim.host}`);
   if (deps.keeper.answerHeld(claim) !== 'granted') throw refused('this agent has not granted its claim');
   if (deps.peers.hostOf(nodeUid) !== caller) throw refused(`node ${nodeUid} is not the node of ${caller}`);

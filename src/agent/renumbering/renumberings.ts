@@ -8,14 +8,17 @@ import { asRlnetError, RlnetError } from '../../protocol/errors.ts';
 import type { Plan } from '../../protocol/renumbering/plan.ts';
 import type { Progress } from '../../protocol/renumbering/progress.ts';
 import type { JournalRecord, Reason } from '../../protocol/renumbering/records.ts';
+import type { OpenRenumbering, RenumberingSummary } from '../../protocol/renumbering/request.ts';
 import type { Step } from '../../protocol/renumbering/steps.ts';
 import type { Log } from '../log.ts';
 import { askHeld, type ClaimDependencies, claimOf } from './claim.ts';
 import { Journal } from './journal.ts';
+import { decodeJournal } from './journal-text.ts';
 import { type LockKeeper, openLockKeeper } from './lock-keeper.ts';
+import { openRenumberingOf, summaryOf } from './outline.ts';
 import { createPeerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers.ts';
-import { type Executors, Renumbering } from './renumbering.ts';
+import { type Executors, Renumbering, type RenumberingDependencies } from './renumbering.ts';
 
 /** How long a journal that could not be written is left alone, milliseconds. */
 const takeUpAgainMs = 30_000;
@@ -31,8 +34,10 @@ export interface RenumberingsDependencies {
   rs: Rs;
   peers: Peers;
   deadMan: DeadMan;
-  /** The steps on this host. */
-  executors: (context: StepContext) => Executors;
+  /** Why this agent may not act at all (mode: observe); undefined where it may. */
+  forbidden?: RlnetError | undefined;
+  /** The steps of a plan on this host. @throws RlnetError where this version cannot carry such a plan out */
+  executors: (context: StepContext, plan: Plan) => Executors;
   /** The guards of a step: the refusals. */
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   log: Log;
@@ -53,6 +58,8 @@ export class Renumberings {
   readonly keeper: LockKeeper;
   readonly handlers: ReturnType<typeof createPeerHandlers>;
   #open: Renumbering | undefined;
+  /** The newest one that stopped. It keeps the lock until it is resumed, or a person frees it. */
+  #stopped: Journal | undefined;
   /** Why the journal that is open cannot be gone on with. */
   #stuck: RlnetError | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -75,7 +82,7 @@ export class Renumberings {
     this.handlers = createPeerHandlers({
       ...deps,
       keeper,
-      recordPath: `${deps.directory}/${registrations}`,
+      recordPath: `${deps.directory}/registrations.ndjson`,
       isCurrent: (planId, act) => this.#isCurrent(planId, act),
     });
   }
@@ -90,9 +97,11 @@ export class Renumberings {
     return this.#stuck;
   }
 
-  /** The records of the open one, oldest first. */
-  get records(): readonly JournalRecord[] {
-    return this.#open?.journal.records ?? [];
+  /** The open one, else the one that stopped and keeps the lock, as others are told of it. */
+  get standing(): OpenRenumbering | undefined {
+    const journal = this.#open?.journal ?? this.#stopped;
+    if (journal === undefined || (journal === this.#stopped && !this.#keepsLock(journal))) return undefined;
+    return openRenumberingOf(journal, this.#stuck);
   }
 
   /**
@@ -100,15 +109,10 @@ export class Renumberings {
    * @throws RlnetError RENUMBERING_OPEN; JOURNAL_NOT_WRITABLE
    */
   async start(plan: Plan): Promise<void> {
-    if (this.#open !== undefined || this.#stuck !== undefined) {
-      const { plan: other } = this.#open?.progress ?? {};
-      throw new RlnetError(
-        'RENUMBERING_OPEN',
-        `A renumbering of this host is open already${other === undefined ? '' : `: ${other.id}, to ${other.change.to.address}`}.`,
-        'See rlnet renumber list; wait until it ends, or abort it.',
-      );
-    }
+    this.#requireNone();
     const { clock, bootClock, files } = this.#deps;
+    // First: what cannot be carried out here must not be begun.
+    const parts = this.#partsFor(plan);
     const at = await bootClock.now();
     const journal = await Journal.begin(files, this.#path(plan.id), {
       type: 'open',
@@ -116,7 +120,7 @@ export class Renumberings {
       at,
       plan,
     });
-    this.#run(journal);
+    this.#run(journal, parts);
   }
 
   /** @throws RlnetError RENUMBERING_NOT_OPEN */
@@ -131,22 +135,99 @@ export class Renumberings {
     await this.#open.abort(by, reason);
   }
 
+  /**
+   * Goes on with the one that stopped. That a person asked for it is on disk when this resolves.
+   * @throws RlnetError RENUMBERING_NOT_OPEN, RENUMBERING_OPEN; JOURNAL_DAMAGED; JOURNAL_NOT_WRITABLE
+   */
+  async resume(planId: string, by: string): Promise<void> {
+    if (this.#open?.progress.plan.id !== planId && this.#stopped?.progress.plan.id !== planId) {
+      throw new RlnetError(
+        'RENUMBERING_NOT_OPEN',
+        `No renumbering ${planId} of this host has stopped.`,
+        'See rlnet renumber list.',
+      );
+    }
+    const stopped = this.#stopped;
+    this.#requireNone(planId);
+    const { clock, bootClock, files } = this.#deps;
+    // Read anew: a write that failed ended the one before.
+    const journal = await Journal.take(files, this.#path(planId));
+    if (journal === undefined || stopped === undefined)
+      throw new RangeError('a journal that stopped is empty');
+    await journal.append({ type: 'reopened', wall: clock.wall(), at: await bootClock.now(), by });
+    this.#stopped = undefined;
+    this.#run(journal);
+  }
+
+  /** The renumberings of this host by their journals, the newest first. A journal that cannot be read is passed over. */
+  async history(): Promise<RenumberingSummary[]> {
+    const { files, directory } = this.#deps;
+    const ids = (await files.list(directory)).flatMap((name) => journalName.exec(name)?.[1] ?? []);
+    const all = await Promise.all(
+      ids.map(async (id) => summaryOf(await this.recordsOf(id).catch((): JournalRecord[] => []))),
+    );
+    return all.flatMap((summary) => summary ?? []).toSorted((a, b) => b.at - a.at);
+  }
+
+  /**
+   * All records of a journal, oldest first; none where there is no such journal.
+   * @throws RlnetError JOURNAL_DAMAGED
+   */
+  async recordsOf(planId: string): Promise<JournalRecord[]> {
+    if (this.#open?.progress.plan.id === planId) return [...this.#open.journal.records];
+    const text = await this.#deps.files.readIfExists(this.#path(planId));
+    return text === undefined ? [] : decodeJournal(text, this.#path(planId)).records;
+  }
+
   /** Resolves when what is under way has come to a stop between two acts. Nothing is undone. */
   async close(): Promise<void> {
     this.#ended.abort(new Error('the agent ends'));
     await this.#running;
   }
 
+  /** @throws RlnetError RENUMBERING_OPEN for any but the given one that stopped */
+  #requireNone(planId?: string): void {
+    const { standing } = this;
+    if (this.#deps.forbidden !== undefined) throw this.#deps.forbidden;
+    if (
+      this.#stuck === undefined &&
+      (standing === undefined || (standing.is === 'stopped' && standing.planId === planId))
+    )
+      return;
+    const what = standing === undefined ? '' : `: ${standing.planId}, to ${standing.to.address}`;
+    throw standing?.is === 'stopped'
+      ? new RlnetError(
+          'RENUMBERING_OPEN',
+          `A renumbering of this host has stopped and keeps the lock${what}.`,
+          'See rlnet renumber show; resume it, or free its lock with rlnet lock release.',
+        )
+      : new RlnetError(
+          'RENUMBERING_OPEN',
+          `A renumbering of this host is open already${what}.`,
+          'See rlnet renumber list; wait until it ends, or abort it.',
+        );
+  }
+
+  #keepsLock({ progress }: Journal): boolean {
+    const claim = claimOf(progress);
+    return claim !== undefined && this.keeper.answerHeld(claim) !== 'closed';
+  }
+
   async #takeUp(): Promise<void> {
     const { files, directory } = this.#deps;
     this.#stuck = undefined;
     for (const name of await files.list(directory)) {
-      if (!name.endsWith(journalSuffix) || name === registrations) continue;
+      if (!journalName.test(name)) continue;
       const path = `${directory}/${name}`;
       try {
         const journal = await Journal.take(files, path);
         if (journal === undefined) await files.remove(path);
-        else if (journal.progress.closed === undefined) this.#run(journal);
+        else if (journal.progress.closed === undefined) {
+          // The dead man is not forbidden anything, and brings the unit back.
+          if (this.#deps.forbidden !== undefined) throw this.#deps.forbidden;
+          this.#run(journal);
+        } else if (journal.progress.closed.outcome === 'stopped')
+          this.#stopped = newer(this.#stopped, journal);
       } catch (thrown) {
         this.#getStuck(asRlnetError(thrown));
       }
@@ -171,35 +252,37 @@ export class Renumberings {
     changed();
   }
 
-  #run(journal: Journal): void {
-    const { log, executors } = this.#deps;
-    const { signal } = this.#ended;
-    const { members } = journal.progress.plan;
+  #partsFor(plan: Plan): RenumberingDependencies {
     const claims: ClaimDependencies = {
       ...this.#deps,
       keeper: this.keeper,
       // While this host's RS is off nobody here can confirm whose node is which: the plan remembers.
       peers: {
         ...this.#deps.peers,
-        hostOf: (uid) => members.find((member) => member.uid === uid)?.host ?? this.#deps.peers.hostOf(uid),
+        hostOf: (uid) =>
+          plan.members.find((member) => member.uid === uid)?.host ?? this.#deps.peers.hostOf(uid),
       },
     };
-    const renumbering = new Renumbering(
-      {
-        ...this.#deps,
-        executors: executors({ ...claims, signal }),
-        askHeld: (progress) => {
-          const claim = claimOf(progress);
-          return claim === undefined ? Promise.resolve('absent') : askHeld(claims, claim);
-        },
+    return {
+      ...this.#deps,
+      executors: this.#deps.executors({ ...claims, signal: this.#ended.signal }, plan),
+      askHeld: (progress) => {
+        const claim = claimOf(progress);
+        return claim === undefined ? Promise.resolve('absent') : askHeld(claims, claim);
       },
-      journal,
-    );
+    };
+  }
+
+  #run(journal: Journal, parts = this.#partsFor(journal.progress.plan)): void {
+    const { log } = this.#deps;
+    const { signal } = this.#ended;
+    const renumbering = new Renumbering(parts, journal);
     this.#open = renumbering;
     this.#running = renumbering.run(signal).then(
       (outcome) => {
         log.info({ plan: journal.progress.plan.id, outcome }, 'the renumbering is over');
         this.#open = undefined;
+        if (outcome === 'stopped') this.#stopped = journal;
         this.#deps.changed();
       },
       (thrown: unknown) => {
@@ -214,9 +297,15 @@ export class Renumberings {
   }
 
   #path(planId: string): string {
-    return `${this.#deps.directory}/${planId}${journalSuffix}`;
+    return `${this.#deps.directory}/${planId}.ndjson`;
   }
 }
 
-const journalSuffix = '.ndjson';
-const registrations = 'registrations.ndjson';
+/** By the plan's id; other files of that ending in the same directory are no journals. */
+const journalName = /^([0-9a-f]{12})\.ndjson$/;
+
+function newer(known: Journal | undefined, other: Journal): Journal {
+  return known !== undefined && (known.records.at(-1)?.wall ?? 0) > (other.records.at(-1)?.wall ?? 0)
+    ? known
+    : other;
+}

@@ -1,14 +1,19 @@
+import { X509Certificate } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Agent } from '../../agent/agent.ts';
+import { type ActingPorts, Agent, backupDirectoryOf } from '../../agent/agent.ts';
 import { createLog, standardOutput } from '../../agent/log.ts';
 import { createTransport } from '../../agent/mesh/transport.ts';
 import { createSchedule } from '../../agent/schedule.ts';
 import { createBootClock } from '../../host/boot-clock.ts';
+import { createDeadMan } from '../../host/dead-man.ts';
+import { createDetachedTimer } from '../../host/detached-timer.ts';
 import { createExec } from '../../host/exec.ts';
 import { createFileEditor } from '../../host/file-editor.ts';
+import { createHostPower } from '../../host/host-power.ts';
 import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
+import { createKernelAddresses } from '../../host/kernel-addresses.ts';
 import { createNetworkOwners } from '../../host/network-owner/detect.ts';
 import { createNetworkOwner } from '../../host/network-owner/owners.ts';
 import { createAddressPersistences } from '../../host/network-owner/persistence.ts';
@@ -16,10 +21,14 @@ import { createPathMtus } from '../../host/path-mtu.ts';
 import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
 import { createServiceManager } from '../../host/service-manager.ts';
+import { createSurroundings } from '../../host/surroundings.ts';
 import { inTransientUnits } from '../../host/transient-units.ts';
+import { createUnitControl } from '../../host/unit-control.ts';
 import { createUnits } from '../../host/units.ts';
 import { createWire } from '../../host/wire.ts';
+import { RlnetError } from '../../protocol/errors.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
+import { ownerKinds } from '../../protocol/network-owner.ts';
 import type { Context, Outcome } from '../context.ts';
 import { loadConfiguration } from './config.ts';
 
@@ -39,6 +48,48 @@ export async function agent(context: Context, options: { config: string }): Outc
   const interfaces = createInterfaces(exec, clock);
   const { hook: path } = settings.network;
   const hook = path === undefined ? undefined : { path, exec: outside };
+  const units = createUnits(exec);
+  const rs = createRs(outside, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file });
+  const changeDirectory = `${settings.directories.runtime}/address`;
+  const owner: ActingPorts['owner'] = (kind) => {
+    const known = ownerKinds.find((each) => each === kind);
+    if (known !== undefined) return createNetworkOwner(known, { exec, clock, interfaces }, hook);
+    throw new RlnetError('OWNER_UNKNOWN', `Nobody of the name ${kind} owns addresses.`, 'Plan anew.');
+  };
+  const owners = createNetworkOwners(exec, interfaces);
+  const acting: ActingPorts = {
+    owner,
+    facts: {
+      surroundings: createSurroundings(exec, files),
+      ownerOf: async ({ link, from }) => {
+        const told = settings.network.owner;
+        if (told !== 'auto') return owner(told);
+        const verdict = await owners.detect(link, from.address);
+        if (verdict.kind === 'refused') throw verdict.error;
+        return owner(verdict.owner);
+      },
+      rsUnit: () => units.discover(settings.rs.unit),
+      agentUnit: 'rlnet.service',
+      certificateEnds: async () => new X509Certificate(material.certificate).validToDate.getTime(),
+      directories: [settings.directories.state, '/etc'],
+    },
+    kernel: createKernelAddresses({
+      exec,
+      files,
+      clock,
+      timer: createDetachedTimer(exec, clock),
+      directory: changeDirectory,
+    }),
+    units: createUnitControl({ exec, files, clock }),
+    power: createHostPower(exec),
+    deadMan: createDeadMan({
+      exec,
+      files,
+      directory: `${settings.directories.state}/dead-man`,
+      changeDirectory,
+      backupDirectory: ({ id }) => backupDirectoryOf(settings, id),
+    }),
+  };
   const running = await Agent.start({
     settings,
     identity: tls.identity,
@@ -49,14 +100,10 @@ export async function agent(context: Context, options: { config: string }): Outc
     files,
     interfaces,
     hostsFile: createHostsFile(files, createFileEditor(exec, clock, `${settings.directories.state}/backups`)),
-    units: createUnits(exec),
-    rs: createRs(outside, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file }),
-    persistences: createAddressPersistences(
-      settings.network.owner,
-      createNetworkOwners(exec, interfaces),
-      (kind) => createNetworkOwner(kind, { exec, clock, interfaces }, hook),
-      files,
-    ),
+    units,
+    rs,
+    acting,
+    persistences: createAddressPersistences(settings.network.owner, owners, owner, files),
     // By its name in package.json, as its path in a release is another one.
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,

@@ -48,6 +48,7 @@ export function renderStatus(view: ClusterView): string {
     '',
     ...table,
     ...renderRsProblems(view),
+    ...renderRenumberings(view),
     '',
     ...renderAddresses(view),
     '',
@@ -88,6 +89,24 @@ function renderRsProblems({ rs }: ClusterView): string[] {
     '',
     "Rows of RS's node table that could not be read:",
     ...rs.unread.map(({ line, reason }) => `  ${line}  (${reason})`),
+  ];
+}
+
+function renderRenumberings({ hosts, at }: ClusterView): string[] {
+  const open = hosts.flatMap(({ host, state }) =>
+    state?.renumbering === undefined ? [] : [{ host, ...state.renumbering }],
+  );
+  if (open.length === 0) return [];
+  return [
+    '',
+    ...open.flatMap(({ host, planId, nodeUid, from, to, direction, step, since, is, trouble }) => {
+      const where = step === undefined ? 'at the end' : `${direction} at ${step}`;
+      const what = is === 'stopped' ? `stopped ${where}` : `${where} for ${renderAge(at - since)}`;
+      const head = `renumbering ${planId} of node ${nodeUid} (${host}) from ${from.address} to ${to.address}: ${what}`;
+      return trouble === undefined
+        ? [head]
+        : [head, `       ${trouble.code}: ${trouble.message}`, `       ${trouble.remedy}`];
+    }),
   ];
 }
 

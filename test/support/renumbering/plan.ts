@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { defaultBounds } from '../../../src/protocol/renumbering/bounds.ts';
 import { type Plan, planSchema } from '../../../src/protocol/renumbering/plan.ts';
+import { enabledUnit } from '../unit-record.ts';
 
 /** Node 2 of three moves within its subnet. */
 export function examplePlan(change: Partial<Record<keyof Plan, unknown>> = {}): Plan {
@@ -19,7 +20,7 @@ export function examplePlan(change: Partial<Record<keyof Plan, unknown>> = {}): 
       to: { address: '192.0.2.52', prefixLength: 24 },
     },
     members: [1, 2, 3].map((uid) => ({ uid, host: `n${uid}`, address: `192.0.2.${uid}` })),
-    unit: 'rlec_supervisor.service',
+    unit: enabledUnit(),
     owner: 'systemd-networkd',
     options: { reboot: true, cutOver: false, proveByReboot: false, acceptOutage: false, acceptShards: [] },
     bounds: defaultBounds,

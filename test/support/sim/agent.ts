@@ -12,10 +12,19 @@ import type { Service, SimHost } from './host.ts';
 import type { Kernel } from './kernel.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimProcess } from './process.ts';
+import { SimDeadMan } from './renumbering/dead-man.ts';
+import { simFactsBeside } from './renumbering/facts.ts';
+import {
+  type KernelChanges,
+  simHostPower,
+  simKernelAddresses,
+  simNetworkOwner,
+  simUnitControl,
+  simWire,
+} from './renumbering/host-twins.ts';
 import type { SimRs } from './rs.ts';
 import { createSimSchedule } from './schedule.ts';
 import { createSimTransport, type SimTls } from './transport.ts';
-import { createSimWire } from './wire.ts';
 
 /** The name of the service on every host. */
 export const agentService = 'rlnet';
@@ -33,6 +42,8 @@ export class SimAgent implements Service {
   readonly restartMs = 1_000;
   readonly #parts: { kernel: Kernel; network: SimNetwork; rs: SimRs; settings: Settings; tls: SimTls };
   readonly #listeners: ((entry: LogEntry) => void)[] = [];
+  readonly #deadMan: SimDeadMan;
+  readonly #kernelChanges: KernelChanges = { bootId: undefined, standing: undefined };
   #running: Agent | undefined;
 
   constructor(
@@ -41,6 +52,7 @@ export class SimAgent implements Service {
   ) {
     this.host = host;
     this.#parts = parts;
+    this.#deadMan = new SimDeadMan(parts.kernel, host, agentService);
     host.install(agentService, this);
   }
 
@@ -55,7 +67,7 @@ export class SimAgent implements Service {
   }
 
   start(process: SimProcess, host: SimHost): void {
-    const { network, rs, settings, tls } = this.#parts;
+    const { kernel, network, rs, settings, tls } = this.#parts;
     const { clock, random } = process;
     process.onExit(() => {
       this.#running = undefined;
@@ -82,7 +94,15 @@ export class SimAgent implements Service {
           })),
         watch: () => ({ close: () => {} }),
       },
-      wire: createSimWire(process, host, network),
+      wire: simWire(network, host, process),
+      acting: {
+        kernel: simKernelAddresses(kernel, host, process, this.#kernelChanges, {}),
+        owner: () => simNetworkOwner(host, process, {}),
+        units: simUnitControl(host, process, {}),
+        facts: simFactsBeside(host, simNetworkOwner(host, process, {})),
+        power: simHostPower(host, process, {}),
+        deadMan: this.#deadMan.port(process),
+      },
       pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },
       sockets: host.sockets(process),

@@ -63,7 +63,7 @@ function stateOf(observations: Observations, before?: HostState, now = 1_000): H
     peers: [],
     troubles: [],
   };
-  return hostStateOf(identity, facts, [], 'none', before, now);
+  return hostStateOf(identity, facts, [], { lock: 'none', open: undefined }, before, now);
 }
 
 test('the revision starts at 1 and grows with each change, and only then', () => {

@@ -26,7 +26,16 @@ const table: Record<MethodName, readonly Caller[]> = {
   node_table: ['member', 'read', 'act'],
   reach: ['member'],
   fix: ['act'],
+  renumber_plan: ['member', 'act'],
+  renumber_start: ['member', 'act'],
+  renumber_abort: ['member', 'act'],
+  renumber_resume: ['member', 'act'],
+  renumberings: ['member', 'read', 'act'],
+  renumber_journal: ['member', 'read', 'act'],
+  lock_show: ['read', 'act'],
+  lock_release: ['act'],
 };
+const operation = { planId: '0123456789ab', by: 'root' };
 const claim = { epoch: 1, host: 'n2', planId: 'a', members: [1, 2, 3] };
 const registration = { claim, nodeUid: 2, act: 'forward register 1', downSeconds: 120, rladminSeconds: 30 };
 const callers = ['candidate', 'member', 'read', 'act'] as const;
@@ -43,6 +52,18 @@ const params: Partial<Record<MethodName, object>> = {
   register: { ...registration, address: '192.0.2.9' },
   register_external: { ...registration, externalAddresses: ['192.0.2.9'] },
   still_current: { planId: 'a', act: 'forward register 1' },
+  renumber_plan: {
+    by: 'root',
+    request: {
+      to: { address: '192.0.2.9', prefixLength: 24 },
+      options: { reboot: true, cutOver: false, proveByReboot: false, acceptOutage: false, acceptShards: [] },
+    },
+  },
+  renumber_start: operation,
+  renumber_abort: { ...operation, reason: 'too slow' },
+  renumber_resume: operation,
+  renumber_journal: { planId: operation.planId },
+  lock_release: { by: 'root', reason: 'the host is gone', hostIsOff: true },
 };
 
 /** Handlers that say that they were reached. */

@@ -21,6 +21,20 @@ export function simFacts({ owner, units, ...ports }: Ports, host: SimHost): Fact
       record: async (unit) =>
         unit === agentUnit ? enabledUnit({ unit: agentUnit }) : await units.record(unit),
     },
+    ...simFactsBeside(host, owner),
+    mode: 'manage',
+  };
+}
+
+/** Of that, what an agent does not have anyway. */
+export function simFactsBeside(
+  host: SimHost,
+  owner: NetworkOwner,
+): Pick<
+  FactDependencies,
+  'surroundings' | 'ownerOf' | 'rsUnit' | 'agentUnit' | 'certificateEnds' | 'directories'
+> {
+  return {
     surroundings: {
       freeBytes: async () => 2 ** 30,
       clockSynchronised: async () => true,
@@ -30,7 +44,6 @@ export function simFacts({ owner, units, ...ports }: Ports, host: SimHost): Fact
     ownerOf: async () => owner,
     rsUnit: async () => rsUnit,
     agentUnit,
-    mode: 'manage',
     certificateEnds: async () => host.wall() + 365 * dayMs,
     directories: ['/var/lib/rlnet', '/etc'],
   };

@@ -1,0 +1,106 @@
+import { RlnetError } from '../protocol/errors.ts';
+import { type DirectionWord, directionWords } from '../protocol/renumbering/dead-man.ts';
+import type { Plan } from '../protocol/renumbering/plan.ts';
+import { type DeadManPaths, renderDeadMan } from './dead-man-script.ts';
+import type { DeadMan } from './ports/dead-man.ts';
+import { commandFailed, type Exec } from './ports/exec.ts';
+import type { Files } from './ports/files.ts';
+import { showUnit } from './systemctl.ts';
+
+const timer = 'rlnet-dead-man.timer';
+/** To enable it has systemd read all units anew. */
+const timeoutMs = 60_000;
+
+/**
+ * The real dead man: a script beside a word in a directory, and a timer that the package brings, which does nothing where there
+ * is no script. It needs neither the agent nor Node.js.
+ *
+ * @param options.backupDirectory of a plan; where the owner's files are backed up
+ */
+export function createDeadMan(options: {
+  exec: Pick<Exec, 'run'>;
+  files: Files;
+  /** Where the package's units look for the script. */
+  directory: string;
+  /** Where changes of the kernel's addresses stand. */
+  changeDirectory: string;
+  backupDirectory: (plan: Plan) => string;
+}): DeadMan {
+  const { exec, files, directory, changeDirectory, backupDirectory } = options;
+  const script = `${directory}/script`;
+  const wordFile = `${directory}/word`;
+  const mark = `${directory}/taken-over`;
+  const finished = `${directory}/finished`;
+
+  const paths = (plan: Plan): DeadManPaths => ({
+    directory,
+    backup: backupDirectory(plan),
+    change: changeDirectory,
+  });
+  const systemctl = async (...args: string[]): Promise<void> => {
+    const result = await exec.run('systemctl', ['--no-ask-password', ...args], { timeoutMs });
+    if (result.exitCode === 0) return;
+    throw commandFailed(`systemctl ${args.join(' ')}`, result, `Look at systemctl status ${timer}.`);
+  };
+  const runs = async (): Promise<boolean> => {
+    const shown = await showUnit(exec as Exec, ['ActiveState', 'UnitFileState'], timer);
+    return shown.filled('ActiveState') === 'active' && shown.present('UnitFileState') === 'enabled';
+  };
+  const readWord = async (path: string): Promise<DirectionWord | undefined> => {
+    const text = (await files.readIfExists(path))?.trim();
+    return directionWords.find((word) => word === text);
+  };
+
+  return {
+    arm: async (plan) => {
+      const text = renderDeadMan(plan, paths(plan));
+      await files.makeDirectory(directory, 0o700);
+      // Of a renumbering before, whose end did not take everything away.
+      for (const path of [script, mark, finished]) await files.remove(path);
+      await files.writeAtomic(wordFile, 'old\n', 0o600);
+      await files.writeAtomic(script, text, 0o700);
+      const checked = await exec.run('sh', ['-n', script], { timeoutMs });
+      if (checked.exitCode !== 0) {
+        await files.remove(script);
+        throw failed(`sh does not take the script: ${checked.stderr.trim()}`);
+      }
+      await systemctl('enable', timer);
+      await systemctl('restart', timer);
+      await exec.run('sync', [], { timeoutMs });
+      if (!(await runs())) throw failed(`${timer} does not run though it was started`);
+    },
+    postpone: async () => {
+      const armed = (await files.readIfExists(script)) !== undefined;
+      if (armed && (await readWord(mark)) === undefined) await systemctl('restart', timer);
+    },
+    isArmed: async (plan) => {
+      const text = await files.readIfExists(script);
+      return (
+        text === renderDeadMan(plan, paths(plan)) &&
+        (await readWord(wordFile)) !== undefined &&
+        (await runs())
+      );
+    },
+    setWord: async (word) => {
+      if ((await files.readIfExists(script)) !== undefined)
+        await files.writeAtomic(wordFile, `${word}\n`, 0o600);
+    },
+    takenOver: () => readWord(mark),
+    disarm: async () => {
+      const armed = (await files.readIfExists(script)) !== undefined;
+      // First: without it no timer of any boot does anything.
+      for (const path of [script, wordFile, mark, finished]) await files.remove(path);
+      if (!armed) return;
+      await systemctl('stop', timer);
+      await exec.run('sync', [], { timeoutMs });
+    },
+  };
+}
+
+function failed(why: string): RlnetError {
+  return new RlnetError(
+    'DEAD_MAN_FAILED',
+    `The dead man could not be armed: ${why}.`,
+    `Look at systemctl status ${timer}, and whether the package of rlnet is whole.`,
+  );
+}
