@@ -139,8 +139,8 @@ export class RenumberingCluster {
   readonly agents: SimRenumberingAgent[];
   readonly rs: SimRs;
   readonly points: CrashPoints;
-  /** Addresses that a story gave to a host which has no business with them: `HOST ADDRESS`. */
-  readonly foreign = new Set<string>();
+  /** Addresses that a story gave to a host which has no business with them, `HOST ADDRESS`, and since when. */
+  readonly foreign = new Map<string, number>();
 
   constructor(kernel: Kernel, size: number) {
     this.kernel = kernel;

@@ -166,11 +166,11 @@ const faults: Record<string, Fault> = {
     if (disk.exists('/var/lib/rlnet/lock.json')) disk.unlink('/var/lib/rlnet/lock.json');
     disk.syncAll();
   },
-  duplicate: ({ cluster, plans }, chance) => {
+  duplicate: ({ kernel, cluster, plans }, chance) => {
     const { change, host } = chance.pick(plans);
     const other = chance.pick(cluster.hosts.filter(({ name }) => name !== host));
     if (cluster.network.holderOf(change.to.address) !== undefined || !other.isOn) return;
-    cluster.foreign.add(`${other.name} ${change.to.address}`);
+    cluster.foreign.set(`${other.name} ${change.to.address}`, kernel.now);
     other.interfaces.add('eth0', { address: parseAddress(change.to.address), prefixLength: 24 });
   },
   abort: ({ cluster, plans }, chance) => {

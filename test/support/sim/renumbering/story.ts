@@ -1,5 +1,5 @@
 import { decodeJournal } from '../../../../src/agent/renumbering/journal-text.ts';
-import type { Address } from '../../../../src/protocol/address.ts';
+import { type Address, parseAddress } from '../../../../src/protocol/address.ts';
 import type { Plan } from '../../../../src/protocol/renumbering/plan.ts';
 import { type Progress, progressOf } from '../../../../src/protocol/renumbering/progress.ts';
 import { nodeStatus } from '../../standin/model.ts';
@@ -16,6 +16,8 @@ const settleMs = 240_000;
 /** And for the dead man to have done his part where a renumbering was stopped: one more boot included. */
 const deadManMs = 20 * 60_000;
 const startMs = 30_000;
+/** Between a question and the act that it is for there is a little time, and rladmin's answer is as old as it took. */
+const guardsMayMissMs = 15_000;
 /** Far more than any story has: four hours of waiting, looked at twice a second. */
 const maxEvents = 3_000_000;
 const fileCalls = /^(create|append|write|rename|unlink|mkdir|fsync|sync )/;
@@ -85,7 +87,7 @@ export async function tell(story: Story, seed: string, onLine?: (line: string) =
     invariants(cluster);
   });
   cluster.points.plan((point) => {
-    broken ??= intentFirst(stage, point);
+    broken ??= intentFirst(stage, point) ?? outageAllowed(stage, point) ?? addressFree(stage, point);
     return story.counts?.(point) ?? true;
   }, story.faults);
   try {
@@ -188,6 +190,39 @@ function intentFirst({ cluster, plans }: Stage, { host, process, what, when }: P
   if (progress?.intent !== undefined && progress.closed === undefined) return undefined;
   const isRegistrar = what.startsWith('rladmin node') && cluster.host(host).disk.exists(registrations);
   return isRegistrar ? undefined : `S2: ${what} on ${host} without an intent`;
+}
+
+/**
+ * S1: a node is taken out only while the others are well. What happened in the last moments the guards may have missed.
+ * @returns what is broken
+ */
+function outageAllowed({ cluster, plans }: Stage, { host, what, when }: Point): string | undefined {
+  if (when !== 'before' || !/^systemctl (reboot|disable)/.test(what)) return undefined;
+  const plan = plans.find((each) => each.host === host);
+  if (plan === undefined) return undefined;
+  const view = cluster.rs.view(plan.nodeUid);
+  const gone = cluster.hosts.filter(({ name, plan: { number: uid } }) => {
+    const status = nodeStatus(view, uid);
+    const since = status.state === 'down' ? view.now - (status.lastSeen ?? 0) - view.timings.downAfterMs : 0;
+    return name !== host && since > guardsMayMissMs;
+  });
+  return gone.length === 0
+    ? undefined
+    : `S1: ${what} on ${host} while ${gone.map(({ name }) => name).join()} is down`;
+}
+
+/** S6: an address that somebody else has is not taken. @returns what is broken */
+function addressFree({ cluster, kernel }: Stage, { host, what, when }: Point): string | undefined {
+  const [, address] = /^ip -batch swap to (\S+)/.exec(what) ?? [];
+  if (when !== 'before' || address === undefined) return undefined;
+  const self = cluster.host(host);
+  for (const [foreign, since] of cluster.foreign) {
+    const [name, taken] = foreign.split(' ');
+    if (taken !== address || name === host || kernel.now - since < guardsMayMissMs) continue;
+    const answers = cluster.network.answering(self, parseAddress(address));
+    if (answers.length > 0) return `S6: ${what} on ${host} though ${name ?? ''} has it`;
+  }
+  return undefined;
 }
 
 /** S4, S5, S8: how everything must be once it has ended. */
