@@ -30,11 +30,19 @@ export function without(lines: readonly string[], others: readonly string[]): st
   });
 }
 
+/** One command of `ip` that makes something, in the words that would unmake it, but for its verb. */
+const making =
+  /^((?:\/(?:usr\/)?s?bin\/)?ip(?: -[46])? (?:a|addr|address|r|ro|route|ru|rule)) (?:a|add|replace) ([^;&|<>`$()]*?)(?: *2> *\/dev\/null)?(?: *(?:\|\||;) *(?:true|:))?$/;
+
 /** Whether the kernel refuses it where it has been done already, so that it can be run again. */
 export function isRepeatable(command: string): boolean {
-  return /^(\/(usr\/)?s?bin\/)?ip( -[46])? (a|addr|address|r|ro|route|ru|rule) (add|replace) [^;&|<>`$()]*$/.test(
-    command,
-  );
+  return making.test(command);
+}
+
+/** What takes away again what the command has made; undefined where that cannot be told from its words. */
+export function inverseOf(command: string): string | undefined {
+  const [, object, words] = making.exec(command) ?? [];
+  return object === undefined ? undefined : `${object} del ${words?.trim()}`;
 }
 
 /** What `ip` says where the kernel has it already. */
@@ -45,7 +53,7 @@ export function saysItIsThere(stderr: string): boolean {
 /** The address that a command puts on a link. */
 function addedBy(command: string): Address | undefined {
   const [, word = ''] =
-    /^(?:\/(?:usr\/)?s?bin\/)?ip(?: -[46])? a(?:ddr(?:ess)?)? (?:add|replace|a) ([0-9A-Fa-f:.]+)/.exec(
+    /^(?:\/(?:usr\/)?s?bin\/)?ip(?: -[46])? a(?:ddr(?:ess)?)? (?:a|add|replace) ([0-9A-Fa-f:.]+)/.exec(
       command,
     ) ?? [];
   return tryParseAddress(word);

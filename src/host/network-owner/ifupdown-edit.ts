@@ -148,7 +148,12 @@ export function editInterfaces(root: InterfacesFile, change: AddressChange): Own
 
 /** The whole configuration in one text without `source`, and without what comes between the lines. */
 export function flattened(root: InterfacesFile): string {
-  return [...linesOf(root)].map(({ words }) => `${words.map(({ text }) => text).join(' ')}\n`).join('');
+  return [...linesOf(root)]
+    .map(({ file, words }) => {
+      const end = words.at(-1)?.end ?? 0;
+      return `${toByteText(file.bytes).slice(words[0].start, end).replaceAll('\\\n', '')}\n`;
+    })
+    .join('');
 }
 
 /** The same with other contents. */

@@ -11,6 +11,7 @@ import type { OwnerAdapter } from './adapter.ts';
 import {
   addCommandOf,
   commandsIn,
+  inverseOf,
   isAsMade,
   isRepeatable,
   saysItIsThere,
@@ -80,8 +81,8 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
     await run('ip', ['addr', 'del', `${address}/${prefixLength}`, 'dev', link]);
   };
 
-  /** One of the commands, as ifup runs them. Not to be aborted: what it has begun it ends. */
-  const shell = (command: string, { name }: LinkIdentity): Promise<ExecResult> =>
+  /** One of the commands of a stanza, as ifup runs them. Not to be aborted: what it has begun it ends. */
+  const shell = (command: string, name: string): Promise<ExecResult> =>
     exec.run('sh', ['-c', command], { timeoutMs, env: { IFACE: name, LOGICAL: name } });
 
   const isUp = async ({ name }: LinkIdentity, signal: AbortSignal | undefined): Promise<boolean> =>
@@ -109,19 +110,34 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
       const root = await readInterfaces();
       const previous = beforeChange(root, change);
       const names = namesWith(root, link, [to.address, ...(gateway === undefined ? [] : [gateway.to])]);
-      const ask = async (tool: 'ifup' | 'ifdown', configuration: InterfacesFile): Promise<string[]> => {
-        const { commands, failed } = await wouldRun(tool, configuration, names, signal);
+      if (!(await isUp(link, signal))) {
+        // It was never brought up, or taken down: there is nothing to compare with.
+        await run('ifup', [link.name]);
+        return;
+      }
+      const ask = async (tool: 'ifup' | 'ifdown', configuration: InterfacesFile, name: string) => {
+        const { commands, failed } = await wouldRun(tool, configuration, [name], signal);
         if (failed === undefined) return commands;
-        throw commandFailed(
-          `${tool} --no-act ${names.join(' ')}`,
-          failed,
-          'Correct the files that it names.',
-        );
+        throw commandFailed(`${tool} --no-act ${name}`, failed, 'Correct the files that it names.');
       };
-      const up = await ask('ifup', root);
-      const [wasUp, wasDown] = [await ask('ifup', previous), await ask('ifdown', previous)];
-      const down = await ask('ifdown', root);
-      const adds = addCommandOf(up, to.address);
+      const stanzas: { name: string; up: string[]; made: string[]; unmake: string[] }[] = [];
+      for (const name of names) {
+        const [up, wasUp] = [await ask('ifup', root, name), await ask('ifup', previous, name)];
+        const [down, wasDown] = [await ask('ifdown', root, name), await ask('ifdown', previous, name)];
+        const made = without(up, wasUp);
+        // What cannot be repeated is undone first, so that it is not there twice.
+        const twice = made.every(isRepeatable) ? [] : without(down, wasDown);
+        // Operators often leave out what takes a rule or a route away: a boot needs it not.
+        const left = without(wasUp, up).flatMap((command) => inverseOf(command) ?? []);
+        const unmake = [
+          ...twice,
+          ...without(wasDown, down),
+          ...left.filter((each) => !wasDown.includes(each)),
+        ];
+        stanzas.push({ name, up, made, unmake });
+      }
+      const commands = stanzas.flatMap(({ up }) => up);
+      const adds = addCommandOf(commands, to.address);
       if (adds === undefined) {
         throw new RlnetError(
           'OWNER_NOT_TAKEN_UP',
@@ -131,28 +147,25 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
       }
       signal?.throwIfAborted();
 
-      const made = without(up, wasUp);
       for (const bound of await inKernel(link)) {
         if (bound.address !== to.address) continue;
         if (bound.prefixLength !== to.prefixLength || !isAsMade(bound, adds)) await remove(bound);
       }
-      // Their exit status says no more than that it was not there. What cannot be repeated is undone first, so that it is not there twice.
-      const once = made.some((command) => !isRepeatable(command));
-      for (const command of [...(once ? without(down, wasDown) : []), ...without(wasDown, down)]) {
-        await shell(command, link);
+      // Their exit status says no more than that it was not there.
+      for (const { name, unmake } of stanzas) for (const command of unmake) await shell(command, name);
+      for (const other of toPutBehind(commands, to, await inKernel(link))) await remove(other);
+      for (const { name, up, made } of stanzas) {
+        for (const command of up) {
+          if (!made.includes(command) && !isRepeatable(command)) continue;
+          const result = await shell(command, name);
+          if (result.exitCode === 0 || saysItIsThere(result.stderr)) continue;
+          throw new RlnetError(
+            'OWNER_NOT_TAKEN_UP',
+            `“${command}”, which ifup runs for ${name}, ended with exit status ${result.exitCode}: ${said(result)}.`,
+            'Look at ip addr and ip route; the files can be put back with restore.sh from the back-up.',
+          );
+        }
       }
-      for (const other of toPutBehind(up, to, await inKernel(link))) await remove(other);
-      for (const command of up) {
-        if (!made.includes(command) && !isRepeatable(command)) continue;
-        const result = await shell(command, link);
-        if (result.exitCode === 0 || saysItIsThere(result.stderr)) continue;
-        throw new RlnetError(
-          'OWNER_NOT_TAKEN_UP',
-          `“${command}”, which ifup runs for ${link.name}, ended with exit status ${result.exitCode}: ${said(result)}.`,
-          'Look at ip addr and ip route; the files can be put back with restore.sh from the back-up.',
-        );
-      }
-      if (!(await isUp(link, signal))) await run('ifup', [link.name]);
     },
     report: async ({ link, to, gateway }, signal) => {
       if (!(await isUp(link, signal))) {

@@ -212,7 +212,7 @@ describe('a change of an address in /etc/network/interfaces', () => {
     ]);
     const after = withContents(root, editInterfaces(root, change).files, 'after');
     expect(flattened(after)).toBe(
-      'iface eth0 inet static\naddress 10.77.0.121/24\nup ip rule add from 10.77.0.121 table 7 # not a comment\n',
+      'iface eth0 inet static\naddress 10.77.0.121/24\nup ip rule add  from 10.77.0.121 table 7 # not a comment\n',
     );
     expect(beforeChange(after, change)).toEqual(root);
   });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   addCommandOf,
   commandsIn,
+  inverseOf,
   isAsMade,
   isRepeatable,
   without,
@@ -65,7 +66,18 @@ ip rule add from 10.88.0.22 table 7 || true
   });
 
   it('can be run again where the kernel refuses what it has', () => {
-    expect(commands.filter(isRepeatable)).toEqual([commands[0], commands[2], commands[3]]);
+    expect(commands.filter(isRepeatable)).toEqual(commands.toSpliced(1, 1));
+    expect(isRepeatable('ip rule add from 10.0.0.1 && iptables -F')).toBe(false);
+    expect(isRepeatable('ip rule del from 10.0.0.1')).toBe(false);
+  });
+
+  it('say what would take away what they make', () => {
+    expect(commands.flatMap((command) => inverseOf(command) ?? [])).toEqual([
+      'ip addr del 10.88.0.22/255.255.255.0 broadcast 10.88.0.255 \t  dev eth1 label eth1',
+      'ip route del default via 10.88.0.1  dev eth1 onlink',
+      'ip -6 addr del fd88:0:0:1::22/64  dev eth1',
+      'ip rule del from 10.88.0.22 table 7',
+    ]);
   });
 
   it('are compared as often as they are there', () => {
