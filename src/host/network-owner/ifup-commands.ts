@@ -32,7 +32,7 @@ export function without(lines: readonly string[], others: readonly string[]): st
 
 /** One command of `ip` that makes something, in the words that would unmake it, but for its verb. */
 const making =
-  /^((?:\/(?:usr\/)?s?bin\/)?ip(?: -[46])? (?:a|addr|address|r|ro|route|ru|rule)) (?:a|add|replace) ([^;&|<>`$()]*?)(?: *2> *\/dev\/null)?(?: *(?:\|\||;) *(?:true|:))?$/;
+  /^((?:\/(?:usr\/)?s?bin\/)?ip(?:\s+-[46])?\s+(?:a|addr|address|r|ro|route|ru|rule))\s+(?:a|add|replace)\s+([^;&|<>`$()]*?)(?:\s*2>\s*\/dev\/null)?(?:\s*(?:\|\||;)\s*(?:true|:))?$/;
 
 /** Whether the kernel refuses it where it has been done already, so that it can be run again. */
 export function isRepeatable(command: string): boolean {
@@ -53,7 +53,7 @@ export function saysItIsThere(stderr: string): boolean {
 /** The address that a command puts on a link. */
 function addedBy(command: string): Address | undefined {
   const [, word = ''] =
-    /^(?:\/(?:usr\/)?s?bin\/)?ip(?: -[46])? a(?:ddr(?:ess)?)? (?:a|add|replace) ([0-9A-Fa-f:.]+)/.exec(
+    /^(?:\/(?:usr\/)?s?bin\/)?ip(?:\s+-[46])?\s+a(?:ddr(?:ess)?)?\s+(?:a|add|replace)\s+([0-9A-Fa-f:.]+)/.exec(
       command,
     ) ?? [];
   return tryParseAddress(word);
