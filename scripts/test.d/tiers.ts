@@ -12,17 +12,17 @@ export type Tier = {
 const noHindrance = (): undefined => undefined;
 
 export const tiers: readonly Tier[] = [
-  { name: 'unit', limitMinutes: 5, hindrance: noHindrance },
-  { name: 'sim', limitMinutes: 5, hindrance: noHindrance },
+  { name: 'unit', limitMinutes: 8, hindrance: noHindrance },
+  { name: 'sim', limitMinutes: 8, hindrance: noHindrance },
   {
     name: 'host',
-    limitMinutes: 5,
+    limitMinutes: 8,
     hindrance: () =>
       needsRoot() ?? tries('network namespaces', ['unshare', '--net', 'ip', 'link', 'show', 'lo']),
   },
   {
     name: 'lab',
-    limitMinutes: 15,
+    limitMinutes: 25,
     hindrance: () =>
       needsRoot() ??
       tries('bridges, veth and overlay mounts', ['unshare', '--mount', '--net', 'sh', '-ec', parts]) ??

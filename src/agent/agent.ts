@@ -22,6 +22,7 @@ import { familyOf } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
+import { defaultBounds } from '../protocol/renumbering/bounds.ts';
 import type { ToldLock } from '../protocol/renumbering/lock.ts';
 import { type ClusterView, type HostState, maxKnownInState } from '../protocol/state.ts';
 import { callMethod, decodeResult, type Handlers } from './call.ts';
@@ -39,8 +40,8 @@ import type { FactDependencies } from './renumbering/facts.ts';
 import { askGuardsOf } from './renumbering/guards.ts';
 import { createOperatorHandlers } from './renumbering/operator-handlers.ts';
 import type { Peers } from './renumbering/peers.ts';
+import { planMakerOf } from './renumbering/plan-maker.ts';
 import { PlanStore } from './renumbering/plan-store.ts';
-import { planMaker } from './renumbering/planning.ts';
 import { Renumberings } from './renumbering/renumberings.ts';
 import { createExecutors } from './renumbering/steps/steps.ts';
 import type { Schedule } from './schedule.ts';
@@ -221,11 +222,14 @@ export class Agent {
           host: deps.identity.host,
           renumberings,
           plans: new PlanStore(deps.files, deps.clock, `${deps.settings.directories.state}/plans`),
-          makePlan: planMaker({
+          makePlan: planMakerOf({
             ...factsOf(deps, this.#peers),
             ...deps.identity,
             version: deps.version,
             random: deps.random,
+            files: deps.files,
+            seeds: deps.settings.mesh.seeds,
+            bounds: defaultBounds,
           }),
           nodeUid: () => this.#state.nodeUid,
           remoteOperations: deps.settings.remote_operations,
