@@ -1,13 +1,18 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/protocol/address.ts';
 import type { AddressChange } from '../../src/protocol/address-change.ts';
+import { reversed } from '../../src/protocol/network-owner.ts';
 import {
   type ConfiguredHost,
   configurationContract,
   faultContract,
   networkOwnerContract,
+  OwnerOnHost,
   type OwnerUnderTest,
 } from '../support/contracts/network-owner.ts';
+import { type Lab, upLab } from '../support/lab/lab.ts';
 import type { HostFile } from '../support/lab/owners.ts';
+import { sampleOf } from '../support/sampling.ts';
 
 const networkManager: OwnerUnderTest = {
   owner: 'NetworkManager',
@@ -237,3 +242,45 @@ configurationContract(
   unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
 );
 faultContract(networkManager, { folder, tools: ['/usr/bin/nmcli'] });
+
+describe('NetworkManager on a wire where somebody has the address already', () => {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await upLab({ name: 'owner-networkmanager-taken', hosts: [{ owner: 'NetworkManager' }, {}] });
+  });
+  afterAll(() => lab?.down());
+
+  it.each(
+    sampleOf(
+      [
+        ['an IPv4 address', 'fd77:0:0:1::21', 'dad-timeout=500', change],
+        [
+          'an IPv6 address',
+          '10.77.0.21',
+          'may-fail=true',
+          { ...change, from: at('fd77:0:0:1::21', 64), to: at('fd77:0:0:1::121', 64) },
+        ],
+      ] as const,
+      1,
+    ),
+  )('does not get %s by it, says so, and goes back', async (_what, other, setting, wanted) => {
+    const n1 = new OwnerOnHost(lab.host('n1'), 'NetworkManager');
+    const { from, to } = wanted;
+    const taken = [`${to.address}/${to.prefixLength}`, 'dev', 'eth0'];
+    const profile = `${folder}/eth0.nmconnection`;
+    await n1.host.execOk(['sed', '-i', `/^\\[ipv4\\]/a ${setting}`, profile]);
+    await n1.host.execOk(['nmcli', 'connection', 'load', profile]);
+    await n1.host.execOk(['nmcli', 'connection', 'up', 'eth0']);
+    const before = await n1.snapshot(from.address);
+    await lab.host('n2').execOk(['ip', 'addr', 'add', ...taken, 'nodad']);
+    await n1.persist(wanted);
+    expect(await n1.refusal('activate', wanted)).toMatchObject({ code: 'OWNER_NOT_TAKEN_UP' });
+    await n1.restore(wanted);
+    await n1.activate(reversed(wanted));
+    const after = await n1.snapshot(from.address);
+    expect(after.addresses.map(({ address }) => address)).toContain(other);
+    expect(after.addresses).toHaveLength(before.addresses.length);
+    await lab.host('n2').execOk(['ip', 'addr', 'del', ...taken]);
+    await n1.host.execOk(['rm', '-r', '/var/lib/rlnet/renumbering/backup']);
+  });
+});
