@@ -19,8 +19,8 @@ import {
 /*
  * Where netplan(5) files name an address, and what a change of it is in them: pure. Facts about netplan were seen in 0.106.
  *
- * All files are one configuration: of one definition (`ethernets: eth0:`) in several files lists are put together, and of single values the
- * last one counts.
+ * All files are one configuration: of one definition (`ethernets: eth0:`) in several files lists are put together, and a gateway must be the
+ * same in all of them: netplan aborts otherwise.
  */
 
 /** In the order in which netplan reads them. */
@@ -131,14 +131,7 @@ function isMatchedBy(name: string, pattern: string): boolean {
 function mentionsIn(files: NetplanConfiguration, link: LinkIdentity): Mention[] {
   const definitions = files.flatMap(definitionsOf);
   const ids = idsOf(definitions, link);
-  const mentions = definitions.flatMap((definition) => mentionsOf(definition, isOwn(definition, ids)));
-  // Of a single value given more than once the last one counts.
-  return mentions.map((mention) => {
-    const { single } = mention;
-    if (single === undefined || mentions.findLast((other) => other.single === single) === mention)
-      return mention;
-    return { ...mention, role: 'other' };
-  });
+  return definitions.flatMap((definition) => mentionsOf(definition, isOwn(definition, ids)));
 }
 
 /** The link's own, or the routing domain that it is in, whose routes go through it. */
@@ -152,14 +145,12 @@ function isOwn({ id, type, body }: Definition, ids: readonly string[]): boolean 
   );
 }
 
-type NetplanMention = Mention & { single?: string };
-
-function mentionsOf({ file, body, id }: Definition, own: boolean): NetplanMention[] {
+function mentionsOf({ file, body }: Definition, own: boolean): Mention[] {
   const text = toByteText(file.bytes);
   const offset = text.startsWith(byteOrderMark) ? byteOrderMark.length : 0;
-  const mentions: NetplanMention[] = [];
+  const mentions: Mention[] = [];
 
-  const add = (node: LocatedNode, role: Role, rest: Partial<NetplanMention> = {}): void => {
+  const add = (node: LocatedNode, role: Role, rest: Partial<Mention> = {}): void => {
     if (node.kind !== 'scalar') addAll(node);
     const mention = node.kind === 'scalar' ? mentionAt(file, text, node, offset, role, own) : undefined;
     if (mention !== undefined) mentions.push({ ...mention, ...rest });
@@ -193,7 +184,7 @@ function mentionsOf({ file, body, id }: Definition, own: boolean): NetplanMentio
         break;
       case 'gateway4':
       case 'gateway6':
-        add(value, 'gateway', { single: `${id} ${key.value}` });
+        add(value, 'gateway');
         break;
       case 'routes':
         addList(value, { via: 'gateway', from: 'dependent' });

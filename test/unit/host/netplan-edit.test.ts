@@ -105,16 +105,16 @@ network:
     ]);
   });
 
-  it('moves the gateway that it names, as a route and as gateway4, of which the last counts', () => {
+  it('moves the gateway that it names, as a route and as gateway4, in all files', () => {
     const two = files(
-      'network: {ethernets: {eth0: {addresses: [10.77.0.21/24], gateway4: 10.77.0.9}}}\n',
+      'network: {ethernets: {eth0: {addresses: [10.77.0.21/24], gateway4: 10.77.0.1}}}\n',
       'network: {ethernets: {eth0: {gateway4: 10.77.0.1, routes: [{to: 10.9.0.0/16, via: 10.77.0.1}]}}}\n',
     );
     expect(changedLines(two, elsewhere)).toEqual([
       '-network: {ethernets: {eth0: {gateway4: 10.77.0.1, routes: [{to: 10.9.0.0/16, via: 10.77.0.1}]}}}',
       '+network: {ethernets: {eth0: {gateway4: 10.79.0.1, routes: [{to: 10.9.0.0/16, via: 10.79.0.1}]}}}',
-      '-network: {ethernets: {eth0: {addresses: [10.77.0.21/24], gateway4: 10.77.0.9}}}',
-      '+network: {ethernets: {eth0: {addresses: [10.79.0.121/24], gateway4: 10.77.0.9}}}',
+      '-network: {ethernets: {eth0: {addresses: [10.77.0.21/24], gateway4: 10.77.0.1}}}',
+      '+network: {ethernets: {eth0: {addresses: [10.79.0.121/24], gateway4: 10.79.0.1}}}',
     ]);
   });
 
