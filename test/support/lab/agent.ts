@@ -7,6 +7,15 @@ import type { Host } from './lab.ts';
 const random = createRandom();
 
 /**
+ * A container has its own boot id mounted over that of the machine; the sandbox of the agent's unit has a /proc of its own, and so would
+ * show the machine's, which no reboot of a lab host changes.
+ */
+const ownBootId = `[Service]
+ExecStartPre=+/bin/cp --no-preserve=all /proc/sys/kernel/random/boot_id /run/lab-boot-id
+BindReadOnlyPaths=-/run/lab-boot-id:/proc/sys/kernel/random/boot_id
+`;
+
+/**
  * Gives every host a certificate and a configuration file, as an operator would, and starts its agent.
  *
  * @param family  the internal family of the cluster that the hosts are, or are to be
@@ -43,6 +52,9 @@ export async function installAgents(
       await host.writeFile('/etc/rlnet/tls/host.crt', certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);
       await host.writeFile('/etc/rlnet/agent.yaml', configurationOf(host), 0o644);
+      await execOk(host, ['mkdir', '-p', '/etc/systemd/system/rlnet.service.d']);
+      await host.writeFile('/etc/systemd/system/rlnet.service.d/lab.conf', ownBootId, 0o644);
+      await execOk(host, ['systemctl', 'daemon-reload']);
       await execOk(host, ['systemctl', '--quiet', 'enable', 'rlnet']);
       // Returns when the agent has said READY.
       await execOk(host, ['systemctl', 'restart', 'rlnet']);
