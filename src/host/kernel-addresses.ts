@@ -79,13 +79,7 @@ export function createKernelAddresses(options: {
   };
 
   const begin = async (kind: StandingChange['kind'], change: AddressChange, boundSeconds: number) => {
-    if (!(boundSeconds >= shortestBoundSeconds)) {
-      throw new RlnetError(
-        'ADDRESS_CHANGE_REFUSED',
-        `A bound of ${boundSeconds} s is too short for a change of an address.`,
-        `Give at least ${shortestBoundSeconds} s.`,
-      );
-    }
+    refuseShort(boundSeconds);
     await refuseUnderWay();
     const family = familyOf(change.from.address);
     const { before, state } = await readStill();
@@ -240,6 +234,7 @@ export function createKernelAddresses(options: {
     rehearse: (change, boundSeconds) => begin('rehearsal', change, boundSeconds),
     swap: (change, boundSeconds) => begin('swap', change, boundSeconds),
     extend: async (boundSeconds) => {
+      refuseShort(boundSeconds);
       const [first, second] = timerNames;
       const [current, next] = (await timer.state(first)) === 'waiting' ? [first, second] : [second, first];
       // Left by an attempt that did not come to its end.
@@ -296,6 +291,15 @@ async function readSnapshot(exec: Exec, signal?: AbortSignal): Promise<NetworkSn
     routes: [...(await routes('-4')), ...(await routes('-6'))],
     rules: [...(await rules('-4')), ...(await rules('-6'))],
   };
+}
+
+function refuseShort(boundSeconds: number): void {
+  if (boundSeconds >= shortestBoundSeconds) return;
+  throw new RlnetError(
+    'ADDRESS_CHANGE_REFUSED',
+    `A bound of ${boundSeconds} s is too short for a change of an address.`,
+    `Give at least ${shortestBoundSeconds} s.`,
+  );
 }
 
 function tooLate(): RlnetError {

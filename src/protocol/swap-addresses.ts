@@ -145,7 +145,10 @@ export function addressCommand(verb: 'add' | 'replace' | 'change' | 'del', bound
   const { address, prefixLength, peer, broadcast, link, scope, label, metric, protocol, flags } = bound;
   const prefix = `${address}/${prefixLength}`;
   if (verb === 'del') return command('addr', 'del', prefix, 'dev', link);
-  const { preferredLifetime = 'forever', validLifetime = 'forever' } = bound;
+  const { validLifetime = 'forever' } = bound;
+  // Of an IPv4 address that lasts, the kernel tells this by the flag alone.
+  const isDeprecated = validLifetime === 'forever' && flags.includes('deprecated');
+  const preferredLifetime = isDeprecated ? 0 : (bound.preferredLifetime ?? 'forever');
   return command(
     ...['addr', verb],
     ...(peer === undefined ? [prefix] : [address, 'peer', `${peer}/${prefixLength}`]),

@@ -2,7 +2,8 @@ import { familyOf, networkOf } from './address.ts';
 import type { AddressChange } from './address-change.ts';
 import { RlnetError } from './errors.ts';
 import { habitsOf, kernelRoutes } from './kernel-routes.ts';
-import { type KernelAddress, linksOf, type NetworkSnapshot, placeOf } from './network-snapshot.ts';
+import { type KernelAddress, type NetworkSnapshot, placeOf } from './network-snapshot.ts';
+import { whyNotMakable } from './route-makable.ts';
 import { describeRoute, type IpCommand, type Nexthop, type Route, routeCommand } from './routing.ts';
 import type { ChangedAddresses } from './swap-addresses.ts';
 
@@ -36,22 +37,20 @@ export function changeRoutes(
   const settled = settle(meanwhile, routes);
 
   const known = new Set(before.routes.map(textOf));
-  const places = new Set([
-    ...taken.map(placeOf),
-    ...settled.places,
-    ...crowdedPlaces(before.routes, made),
-    ...before.routes
-      .filter((route) => isRouteOfNetwork(route, change.link.name, networkOf(change.to)))
-      .map(placeOf),
-  ]);
-  const restored = before.routes.filter((route) => places.has(placeOf(route)));
-  for (const route of [...taken, ...restored]) refuseUnknown(route);
+  const places = new Set([...taken.map(placeOf), ...settled.places, ...crowdedPlaces(before.routes, made)]);
+  // Among IPv6 routes of one place there is no order that would ask for the others as well.
+  const restored = before.routes.filter(
+    (route) => taken.includes(route) || (route.family === 'ipv4' && places.has(placeOf(route))),
+  );
+  for (const route of restored) refuseUnmakable(route, before);
+  const after = { addresses: [...before.addresses, addresses.to], routes };
+  for (const route of settled.missing) refuseUnmakable(route, after);
   return {
     after: routes,
     forward: { first: taken.map((route) => routeCommand('del', route)), last: settled.commands },
     back: {
       first: routes
-        .filter((route) => !known.has(textOf(route)) && !made.after.has(textOf(route)))
+        .filter((route) => !known.has(textOf(route)) && !goesWithItsAddress(route, made))
         .map((route) => routeCommand('del', route)),
       last: [
         ...restored.map((route) => routeCommand('del', route)),
@@ -158,16 +157,24 @@ function isRouteOfNetwork({ type, dst, nexthops }: Route, link: string, network:
   );
 }
 
+/** The route of an IPv6 network stays while the network has another address, though that one's own has another metric. */
+function goesWithItsAddress(route: Route, made: KernelMade): boolean {
+  return made.after.has(textOf(route)) && (route.family === 'ipv4' || route.type !== 'unicast');
+}
+
 /** Whether it may go when addresses do, so that it is better taken away in so many words. */
 function isAtRisk(
   route: Route,
-  { from, link }: AddressChange,
+  { from, to, link }: AddressChange,
   bound: readonly KernelAddress[],
   { untouched }: ChangedAddresses,
   isKernels: boolean,
 ): boolean {
-  // The kernel goes by its rules about the other addresses of the network, and deletes the first such route that it finds.
-  if (route.family === 'ipv6' && isRouteOfNetwork(route, link.name, networkOf(from))) return true;
+  // The kernel goes by its rules about the other addresses of the network, and takes the first such route that it finds for the
+  // address's own, when it deletes an address and also when it changes the flags of one.
+  const networks = [networkOf(from), networkOf(to)];
+  if (route.family === 'ipv6' && networks.some((network) => isRouteOfNetwork(route, link.name, network)))
+    return true;
   // What has an address as its source goes with the address, or stays and is of no use: kernels differ, and tables.
   const goes = bound.some((address) => address.address === route.prefsrc && !untouched.includes(address));
   return goes && !isKernels;
@@ -186,7 +193,7 @@ function whatIsThereMeanwhile(before: readonly Route[], taken: readonly Route[],
 function settle(
   there: readonly Route[],
   wanted: readonly Route[],
-): { commands: IpCommand[]; places: string[] } {
+): { commands: IpCommand[]; missing: Route[]; places: string[] } {
   const found = Map.groupBy(there, placeOf);
   const surplus: Route[] = [];
   const missing: Route[] = [];
@@ -206,6 +213,7 @@ function settle(
       ...surplus.map((route) => routeCommand('del', route)),
       ...gatewaysLast(missing).map((route) => routeCommand('append', route)),
     ],
+    missing,
     places: [...surplus, ...missing].map(placeOf),
   };
 }
@@ -215,10 +223,13 @@ function commonLength(a: readonly string[], b: readonly string[]): number {
   return differs < 0 ? a.length : differs;
 }
 
-/** Where the kernel would make a route again behind another one. */
+/** Where the kernel would make a route again behind another one. Among IPv6 routes there is no such order. */
 function crowdedPlaces(before: readonly Route[], made: KernelMade): string[] {
   const places = Map.groupBy(before, placeOf);
-  return [...made.before.values()].map(placeOf).filter((place) => (places.get(place)?.length ?? 0) > 1);
+  return [...made.before]
+    .filter(([text, { family }]) => family === 'ipv4' && !made.stay.has(text))
+    .map(([, route]) => placeOf(route))
+    .filter((place) => (places.get(place)?.length ?? 0) > 1);
 }
 
 /** A gateway must be on the link before a route can go through it. */
@@ -233,11 +244,12 @@ function byText(routes: readonly Route[]): Map<string, Route> {
   return new Map(routes.map((route) => [textOf(route), route]));
 }
 
-function refuseUnknown(route: Route): void {
-  if (route.other === undefined) return;
+function refuseUnmakable(route: Route, snapshot: Parameters<typeof whyNotMakable>[1]): void {
+  const why = whyNotMakable(route, snapshot);
+  if (why === undefined) return;
   throw new RlnetError(
     'ADDRESS_CHANGE_REFUSED',
-    `The route ${describeRoute(route)} on ${linksOf(route).join(', ')} would have to be made again, and has what is not known here.`,
-    'Remove the route first, or change the address by hand.',
+    `The address cannot be changed: the route ${describeRoute(route)} would have to be made again, and ${why}.`,
+    'Name the new gateway in the change, or remove that route first.',
   );
 }

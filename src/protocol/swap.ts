@@ -1,8 +1,9 @@
-import { type Address, familyOf } from './address.ts';
+import { familyOf } from './address.ts';
 import type { AddressChange } from './address-change.ts';
 import { RlnetError } from './errors.ts';
 import { describeAddress, type KernelAddress, type NetworkSnapshot } from './network-snapshot.ts';
-import { describeRoute, type IpCommand, type Route, takesIn } from './routing.ts';
+import { reaches } from './route-makable.ts';
+import { describeRoute, type IpCommand, type Route } from './routing.ts';
 import { addressCommand, changeAddresses, trialAddress } from './swap-addresses.ts';
 import { changeRoutes } from './swap-routes.ts';
 import { changeRules } from './swap-rules.ts';
@@ -42,6 +43,12 @@ export function planSwap(before: NetworkSnapshot, change: AddressChange): Swap {
   const bound = before.addresses.filter(({ link, address }) => link === name && familyOf(address) === family);
 
   const addresses = changeAddresses(bound, from, change);
+  for (const passing of bound.filter(
+    (address) => address !== from && !addresses.untouched.includes(address),
+  )) {
+    const twin = before.addresses.find(({ address, link }) => address === passing.address && link !== name);
+    if (twin !== undefined) throw refused(`${twin.address} is on ${name} and on ${twin.link}`);
+  }
   const routes = changeRoutes(before, change, bound, addresses);
   const rules = changeRules(before.rules, change);
   refuseLostGateways(before.routes, routes.after, name);
@@ -107,30 +114,19 @@ export function addressToReplace(
   return holder;
 }
 
-/** A route through a gateway that the link does not reach cannot be made, and one that stays would lead nowhere. */
+/** A route that stays would lead nowhere when its gateway is in a network that the link leaves. */
 function refuseLostGateways(before: readonly Route[], after: readonly Route[], link: string): void {
   const stays = new Set(before.map(describeRoute));
-  for (const route of after) {
+  for (const route of after.filter((one) => stays.has(describeRoute(one)))) {
     for (const { gateway, dev, flags } of route.nexthops) {
       if (dev !== link || gateway === undefined || flags.includes('onlink')) continue;
-      if (reaches(after, link, gateway)) continue;
-      if (stays.has(describeRoute(route)) && !reaches(before, link, gateway)) continue;
+      if (reaches(after, link, gateway) || !reaches(before, link, gateway)) continue;
       throw refused(
         `the route ${describeRoute(route)} goes through ${gateway}, which ${link} would not reach any more`,
         'Name the new gateway in the change, or remove that route first.',
       );
     }
   }
-}
-
-function reaches(routes: readonly Route[], link: string, gateway: Address): boolean {
-  return routes.some(
-    ({ family, type, dst, nexthops }) =>
-      type === 'unicast' &&
-      family === familyOf(gateway) &&
-      nexthops.some((hop) => hop.dev === link && hop.gateway === undefined) &&
-      takesIn(dst, gateway),
-  );
 }
 
 function refused(why: string, remedy = 'Look at ip addr on the host and correct the plan.'): RlnetError {

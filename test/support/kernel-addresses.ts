@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { createClock } from '../../src/host/clock.ts';
@@ -65,8 +66,13 @@ export async function openHost(
     link set far0 up
     link set far1 up
     link set eth0 up
-    link set eth1 up
-    ${host}`);
+    link set eth1 up`);
+  // The kernel makes these routes when carrier has been noticed, up to a second later on a busy machine.
+  for (const link of ['far0', 'far1', 'eth0', 'eth1']) {
+    const args = ['-6', 'route', 'show', 'table', 'local', 'type', 'multicast', 'dev', link];
+    while ((await namespace.exec.run('ip', args, { timeoutMs: 10_000 })).stdout === '') await setTimeout(20);
+  }
+  await namespace.ip(host);
   return namespace;
 }
 

@@ -50,7 +50,7 @@ export const ipv4Cases: SwapCase[] = [
     host: `
       addr add 10.1.0.5/24 brd + dev eth0
       addr add 10.1.0.6/24 dev eth0 label eth0:vip
-      addr add 10.1.0.8/24 dev eth0
+      addr add 10.1.0.8/24 dev eth0 preferred_lft 0
       addr add 10.3.0.8/24 dev eth0
       route add default via 10.1.0.1
       route add default via 10.1.0.1 src 10.1.0.6 table 100
@@ -96,14 +96,14 @@ export const ipv4Cases: SwapCase[] = [
     title: 'a secondary address changes within its subnet',
     host: `
       addr add 10.1.0.4/24 dev eth0
-      addr add 10.1.0.5/24 dev eth0 label eth0:rs
+      addr add 10.1.0.5/24 dev eth0 label eth0:rs preferred_lft 0
       addr add 10.1.0.6/24 dev eth0
       route add default via 10.1.0.1 src 10.1.0.5`,
     change: 'eth0 10.1.0.5/24 10.1.0.7/24',
     changes: `
-      - 10.1.0.5/24 dev eth0 scope global label eth0:rs secondary
+      - 10.1.0.5/24 dev eth0 scope global label eth0:rs deprecated secondary
       - unicast default via 10.1.0.1 dev eth0 table main protocol boot scope global src 10.1.0.5
-      + 10.1.0.7/24 dev eth0 scope global label eth0:rs secondary
+      + 10.1.0.7/24 dev eth0 scope global label eth0:rs deprecated secondary
       + unicast default via 10.1.0.1 dev eth0 table main protocol boot scope global src 10.1.0.7`,
   },
   {
@@ -301,6 +301,33 @@ export const ipv6Cases: SwapCase[] = [
       - unicast fd01::/64 dev eth0 table main protocol kernel metric 77 pref medium
       + fd02::7/64 dev eth0 scope global metric 77
       + unicast fd02::/64 dev eth0 table main protocol kernel metric 77 pref medium`,
+  },
+  {
+    title: 'the new subnet has an address already, whose route has another metric',
+    host: `
+      addr add fd01::5/64 dev eth0
+      addr add fd02::6/64 dev eth0 metric 50
+      -6 route add default via fd01::1`,
+    change: 'eth0 fd01::5/64 fd02::7/64 fd01::1 fd02::1',
+    changes: `
+      - fd01::5/64 dev eth0 scope global
+      - unicast default via fd01::1 dev eth0 table main protocol boot metric 1024 pref medium
+      + unicast default via fd02::1 dev eth0 table main protocol boot metric 1024 pref medium
+      - unicast fd01::/64 dev eth0 table main protocol kernel metric 256 pref medium
+      + fd02::7/64 dev eth0 scope global
+      + unicast fd02::/64 dev eth0 table main protocol kernel metric 256 pref medium`,
+  },
+  {
+    title: 'an address that both NICs have stays on both',
+    host: `
+      addr add fd01::5/64 dev eth0
+      addr add fd02::6/64 dev eth1
+      addr add fd02::6/64 dev eth0`,
+    change: 'eth0 fd01::5/64 fd02::7/64',
+    changes: `
+      - fd01::5/64 dev eth0 scope global
+      - unicast fd01::/64 dev eth0 table main protocol kernel metric 256 pref medium
+      + fd02::7/64 dev eth0 scope global`,
   },
   {
     title: 'addresses of 128 bits',

@@ -47,7 +47,7 @@ export interface KernelAddresses {
   swap(change: AddressChange, boundSeconds: number): Promise<ChangeResult>;
   /**
    * Gives the standing change another bound, from now on. There is a timer at every moment.
-   * @throws RlnetError ADDRESS_CHANGE_TAKEN_BACK where it was too late
+   * @throws RlnetError ADDRESS_CHANGE_TAKEN_BACK where it was too late; ADDRESS_CHANGE_REFUSED where the bound is too short
    */
   extend(boundSeconds: number): Promise<void>;
   /**

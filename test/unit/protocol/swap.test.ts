@@ -6,6 +6,8 @@ import { changeOf } from '../../support/swap-cases.ts';
 
 interface HostParts {
   addresses?: object[];
+  /** Of eth1. */
+  other?: object[];
   routes?: object[];
   routes6?: object[];
   rules?: object[];
@@ -18,6 +20,7 @@ const onLink = { dst: '10.1.0.0/24', dev: 'eth0', protocol: 'kernel', scope: 'li
 /** A host whose eth0 has 10.1.0.5/24, and what else is said. */
 function host({
   addresses = [],
+  other = [],
   routes = [],
   routes6 = [],
   rules = [],
@@ -28,7 +31,7 @@ function host({
     ...parseLinks(
       JSON.stringify([
         { ...link, ifname: 'eth0', flags, addr_info: [own, ...addresses] },
-        { ...link, ifname: 'eth1', flags: ['UP'], addr_info: [] },
+        { ...link, ifname: 'eth1', flags: ['UP'], addr_info: other },
       ]),
     ),
     routes: [
@@ -107,6 +110,26 @@ describe('a swap is refused', () => {
       host({ rules: [{ priority: 5, src: '10.1.0.5', table: '100', sorcery: 1 }] }),
       change,
       'has what is not known here',
+    ],
+    [
+      'where a route would have to be made again whose source has gone',
+      host({
+        routes: [
+          { ...default1, prefsrc: '10.1.0.5', dev: 'eth0', table: '5' },
+          { ...default1, table: '5', prefsrc: '10.9.0.9' },
+        ],
+      }),
+      change,
+      'the source 10.9.0.9, which no link has',
+    ],
+    [
+      'where an address that would go with the old one is on another NIC too',
+      host({
+        addresses: [{ ...own, local: '10.1.0.9', secondary: true }],
+        other: [{ ...own, local: '10.1.0.9' }],
+      }),
+      change,
+      '10.1.0.9 is on eth0 and on eth1',
     ],
   ])('%s', ([, snapshot, refused, why]) => {
     expect(() => planSwap(snapshot, refused)).toThrow(
