@@ -13,7 +13,7 @@ export const clusterGuards: readonly Guard[] = [
     title: 'the cluster has more than one node',
     why: 'Only another node can tell RS a new address.',
     remedy:
-      "The vendor's other way is the only one: join a second node, remove this one from the cluster, change its address, join it again, and remove the helper.",
+      "The vendor's other way is the only one: join a second node, remove this one from the cluster, change its address, join it again, and remove the second one.",
     needs: ['nodes'],
     judge: (_move, { nodes: { nodes, unread } }) =>
       nodes.length + unread.length > 1
