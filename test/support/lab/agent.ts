@@ -10,9 +10,18 @@ const random = createRandom();
  * A container has its own boot id mounted over that of the machine; the sandbox of the agent's unit has a /proc of its own, and so would
  * show the machine's, which no reboot of a lab host changes.
  */
-const ownBootId = `[Service]
-ExecStartPre=+/bin/cp --no-preserve=all /proc/sys/kernel/random/boot_id /run/lab-boot-id
+const ownBootId = `[Unit]
+Wants=lab-boot-id.service
+After=lab-boot-id.service
+[Service]
 BindReadOnlyPaths=-/run/lab-boot-id:/proc/sys/kernel/random/boot_id
+`;
+
+/** Not an ExecStartPre= of the agent's unit: systemd sets up its bind mounts for that too, in a root without /proc, and fails. */
+const bootIdUnit = `[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/cp --no-preserve=all /proc/sys/kernel/random/boot_id /run/lab-boot-id
 `;
 
 /**
@@ -53,6 +62,7 @@ export async function installAgents(
       await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);
       await host.writeFile('/etc/rlnet/agent.yaml', configurationOf(host), 0o644);
       await execOk(host, ['mkdir', '-p', '/etc/systemd/system/rlnet.service.d']);
+      await host.writeFile('/etc/systemd/system/lab-boot-id.service', bootIdUnit, 0o644);
       await host.writeFile('/etc/systemd/system/rlnet.service.d/lab.conf', ownBootId, 0o644);
       await execOk(host, ['systemctl', 'daemon-reload']);
       await execOk(host, ['systemctl', '--quiet', 'enable', 'rlnet']);
