@@ -22,12 +22,17 @@ export function whyNotMakable(
 
 function canUse(routes: readonly Route[], { gateway, dev, flags }: Nexthop): boolean {
   if (gateway === undefined || dev === undefined) return true;
-  if (reaches(routes, dev, gateway)) return true;
-  // To IPv6, `onlink` is no word against a route that says where the gateway is.
-  const isElsewhere =
-    familyOf(gateway) === 'ipv6' &&
-    routes.some((route) => route.dst !== 'default' && leadsTo(route, gateway));
-  return flags.includes('onlink') && !isElsewhere;
+  if (!flags.includes('onlink')) return reaches(routes, dev, gateway);
+  if (familyOf(gateway) === 'ipv4') return true;
+  // To IPv6, `onlink` is no word against the route that says where the gateway is (ip6_route_check_nh_onlink() in net/ipv6/route.c).
+  const best = routes
+    .filter((route) => route.table === 'main' && route.dst !== 'default' && leadsTo(route, gateway))
+    .toSorted((a, b) => lengthOf(b) - lengthOf(a) || (a.metric ?? 0) - (b.metric ?? 0))[0];
+  return best === undefined || best.nexthops.some((hop) => hop.dev === dev);
+}
+
+function lengthOf({ dst }: Route): number {
+  return Number(dst.split('/')[1] ?? 128);
 }
 
 /** Whether the network of the gateway is on the link. */

@@ -11,6 +11,7 @@ import { detachedTimerContract } from '../support/contracts/detached-timer.ts';
 import { changesBetween } from '../support/kernel-addresses.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
+import { sampleOf } from '../support/sampling.ts';
 
 /** A swap on hosts whose network has an owner at work, and what becomes of it when rlnet is killed. */
 
@@ -52,7 +53,7 @@ const cases = owners.flatMap((owner, index) =>
 );
 
 describe('a swap beside the owner of the network', () => {
-  it.for(cases)(
+  it.for(sampleOf(cases, 4))(
     'is taken back by systemd after its process and all of its group were killed: $owner, $family',
     async ({ owner, family, name }) => {
       const host = lab.host(name);
@@ -97,7 +98,7 @@ describe('a swap beside the owner of the network', () => {
     },
   );
 
-  it.for(cases)(
+  it.for(sampleOf(cases, 4))(
     'can be rehearsed, kept in force longer, and kept for good: $owner, $family',
     async ({ family, name }) => {
       const host = lab.host(name);

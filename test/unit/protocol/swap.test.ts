@@ -123,6 +123,27 @@ describe('a swap is refused', () => {
       'the source 10.9.0.9, which no link has',
     ],
     [
+      'to a gateway that IPv6 finds on another NIC, though it is said to be on this one',
+      host({
+        addresses: [{ family: 'inet6', local: 'fd01::5', prefixlen: 64, scope: 'global' }],
+        other: [{ family: 'inet6', local: 'fd02::5', prefixlen: 64, scope: 'global', metric: 50 }],
+        routes6: [
+          { dst: 'fd01::/64', dev: 'eth0', protocol: 'kernel', metric: 256, pref: 'medium' },
+          { dst: 'fd02::/64', dev: 'eth1', protocol: 'kernel', metric: 50, pref: 'medium' },
+          {
+            dst: 'default',
+            gateway: 'fd01::1',
+            dev: 'eth0',
+            flags: ['onlink'],
+            metric: 1024,
+            pref: 'medium',
+          },
+        ],
+      }),
+      changeOf('eth0 fd01::5/64 fd02::7/64 fd01::1 fd02::1'),
+      'goes through fd02::1, which eth0 does not reach',
+    ],
+    [
       'where an address that would go with the old one is on another NIC too',
       host({
         addresses: [{ ...own, local: '10.1.0.9', secondary: true }],
