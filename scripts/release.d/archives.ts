@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
+import { readInput } from './inputs.ts';
 import type { Tree } from './tree.ts';
 
 /** Regular files below a folder, by path from there. */
@@ -22,14 +23,15 @@ export function filesOf(folder: string): string[] {
 }
 
 /**
- * Makes the tree one that dpkg-deb packs: adds its DEBIAN folder, and dates all that is in it.
+ * Makes the tree one that dpkg-deb packs: adds its DEBIAN folder, with the maintainer scripts of the checkout, and dates all
+ * that is in it.
  *
  * @param version as Debian compares versions
  * @param epoch   seconds
  */
 export function writeControl(
   { folder, architecture }: Tree,
-  { version, epoch, maintainerScripts }: { version: string; epoch: number; maintainerScripts: string },
+  { checkout, version, epoch }: { checkout: string; version: string; epoch: number },
 ): void {
   const files = filesOf(folder).filter((path) => !path.startsWith('DEBIAN/'));
   const kibibytes = files.reduce((sum, path) => sum + Math.ceil(statSync(join(folder, path)).size / 1024), 0);
@@ -61,7 +63,7 @@ export function writeControl(
   );
   put('md5sums', files.map((path) => `${md5(join(folder, path))}  ${path}\n`).join(''), 0o644);
   for (const name of ['postinst', 'prerm', 'postrm'])
-    put(name, readFileSync(join(maintainerScripts, name), 'utf8'), 0o755);
+    put(name, readInput(checkout, `packaging/debian/${name}`), 0o755);
 
   date(folder, epoch);
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { requireInput } from './inputs.ts';
 
 /** A package of npm that went into the bundle, whole or in part. */
 export interface BundledPackage {
@@ -52,6 +53,8 @@ export async function bundle(checkout: string): Promise<Bundle> {
     write: false,
     logLevel: 'warning',
   });
+  for (const input of Object.keys(metafile.inputs))
+    if (packageFolder(input) === undefined) requireInput(input);
   const bytes = new Map<string, number>();
   for (const { inputs } of Object.values(metafile.outputs)) {
     for (const [input, { bytesInOutput }] of Object.entries(inputs)) {

@@ -42,7 +42,7 @@ try {
     join(dist, `rlnet-${tree.version}-linux-${tree.architecture}.tar.xz`),
   ] as const;
   const [deb, tarball] = archives;
-  writeControl(tree, { version, epoch, maintainerScripts: join(checkout, 'packaging/debian') });
+  writeControl(tree, { checkout, version, epoch });
   await Promise.all([packDeb(tree, deb, epoch, 'xz'), packTarball(tree, tarball, epoch)]);
 
   const sizeOf = (path: string): number => statSync(join(tree.folder, path)).size;

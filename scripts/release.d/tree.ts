@@ -1,17 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { billOfMaterials } from './bill-of-materials.ts';
 import { type Bundle, bundle } from './bundle.ts';
+import { listInput, readInput } from './inputs.ts';
 
 /** Where the files of `systemd/` go, by the end of their names. */
 const systemdFolders: Readonly<Record<string, string>> = {
@@ -34,7 +27,8 @@ export interface Tree {
  * generated comes from the bundle itself, run by the Node that it ships with.
  */
 export async function layTree(checkout: string, folder: string): Promise<Tree> {
-  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
+  const own = (path: string): string => readInput(checkout, path);
+  const { version } = JSON.parse(own('package.json')) as { version: string };
   const put = (path: string, content: string | Uint8Array, mode = 0o644): void => {
     const target = join(folder, path);
     mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
@@ -42,7 +36,6 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
     // Whatever the umask is.
     chmodSync(target, mode);
   };
-  const own = (path: string): string => readFileSync(join(checkout, path), 'utf8');
 
   const node = realpathSync(join(checkout, 'node_modules/.bin/node'));
   mkdirSync(join(folder, 'opt/rlnet/bin'), { recursive: true, mode: 0o755 });
@@ -63,7 +56,7 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
     put(`opt/rlnet/licences/${one.name.replace('/', '+')}-${one.version}.txt`, one.licenceText);
 
   put('usr/bin/rlnet', own('packaging/rlnet'), 0o755);
-  for (const name of readdirSync(join(checkout, 'systemd'))) {
+  for (const name of listInput(checkout, 'systemd')) {
     const kind = extname(name);
     const target = systemdFolders[kind];
     if (target === undefined) throw new Error(`systemd/${name}: nobody has said where it is installed.`);
@@ -73,7 +66,7 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
   put('usr/lib/firewalld/services/rlnet.xml', own('packaging/firewalld.xml'));
   put('usr/share/rlnet/agent.yaml', own('packaging/agent.yaml'));
   put('usr/share/doc/rlnet/copyright', own('packaging/debian/copyright'));
-  for (const name of readdirSync(join(checkout, 'docs/examples')))
+  for (const name of listInput(checkout, 'docs/examples'))
     put(`usr/share/doc/rlnet/examples/${name}`, own(`docs/examples/${name}`), 0o755);
 
   const print = (...words: string[]): string =>

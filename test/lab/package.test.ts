@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { releaseInputs } from '../../scripts/release.d/inputs.ts';
 import { issueCa, issueHost } from '../../src/cli/tls-issue.ts';
 import { createRandom } from '../../src/host/random.ts';
 import { clusterViewSchema } from '../../src/protocol/state.ts';
@@ -256,7 +257,7 @@ describe('the sandbox of rlnet.service', () => {
 test('two builds of one checkout are the same, byte for byte, wherever it lies and whatever the umask is', async () => {
   const copy = join(folder, 'elsewhere');
   mkdirSync(copy);
-  for (const part of ['src', 'packaging', 'systemd', 'scripts', 'package.json', 'LICENSE', 'node_modules'])
+  for (const part of [...releaseInputs, 'node_modules'])
     cpSync(join(repository, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
   const umask = process.umask(0o077);
   try {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { packDeb, writeControl } from '../../../scripts/release.d/archives.ts';
+import { releaseInputs } from '../../../scripts/release.d/inputs.ts';
 import { layTree } from '../../../scripts/release.d/tree.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import { run } from './run.ts';
@@ -12,17 +13,6 @@ export const repository = join(import.meta.dirname, '../../..');
 
 const cache = '/var/cache/rlnet-lab/software';
 const script = join(import.meta.dirname, 'software.sh');
-
-/** All that goes into the package; what comes from npm is told by the lock file. */
-const sources = [
-  'src',
-  'packaging',
-  'systemd',
-  'scripts/release.d',
-  'package.json',
-  'package-lock.json',
-  'LICENSE',
-];
 
 const installTimeoutMs = 5 * 60_000;
 
@@ -42,8 +32,7 @@ export async function buildPackage(
   const work = await mkdtemp(`${target}.`);
   try {
     const tree = await layTree(checkout, join(work, 'rlnet'));
-    const maintainerScripts = join(checkout, 'packaging/debian');
-    writeControl(tree, { version: version ?? tree.version, epoch: 0, maintainerScripts });
+    writeControl(tree, { checkout, version: version ?? tree.version, epoch: 0 });
     await packDeb(tree, target, 0, 'none');
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -108,7 +97,7 @@ export async function softwareLayer(
 
 async function sourceFiles(): Promise<string[]> {
   const found = await Promise.all(
-    sources.map(async (source) => {
+    releaseInputs.map(async (source) => {
       const path = join(repository, source);
       if (!(await stat(path)).isDirectory()) return [source];
       const entries = await readdir(path, { recursive: true, withFileTypes: true });
