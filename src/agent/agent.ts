@@ -28,6 +28,7 @@ import { type ClusterView, type HostState, maxKnownInState } from '../protocol/s
 import { callMethod, decodeResult, type Handlers } from './call.ts';
 import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
+import { createExternalHandlers } from './external/handlers.ts';
 import type { Facts } from './findings/check.ts';
 import { createHandlers, observes, resolveNode } from './handlers.ts';
 import { hostStateOf } from './host-state.ts';
@@ -36,6 +37,7 @@ import { MemoryStore, memoryPath, readMemory, remember } from './memory.ts';
 import type { Transport } from './mesh/channel.ts';
 import { Mesh } from './mesh/mesh.ts';
 import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
+import { admitsOf } from './operations.ts';
 import type { FactDependencies } from './renumbering/facts.ts';
 import { askGuardsOf } from './renumbering/guards.ts';
 import { createOperatorHandlers } from './renumbering/operator-handlers.ts';
@@ -215,11 +217,24 @@ export class Agent {
       },
     };
     this.#state = this.#nextState(undefined);
+    const operatorLog = deps.log.child({ component: 'operator' });
+    const { host } = deps.identity;
+    const admit = admitsOf(host, deps.settings.remote_operations, operatorLog);
     this.#handlers = createHandlers({
+      external: createExternalHandlers({
+        host,
+        rs: deps.rs,
+        view: () => this.view(),
+        ask: (...question) => this.#peers.call(...question),
+        openClaims: () => renumberings.keeper.openClaims(),
+        admit,
+        forbidden: deps.settings.mode === 'observe' ? observes(host) : undefined,
+        log: operatorLog,
+      }),
       renumbering: {
         ...renumberings.handlers,
         ...createOperatorHandlers({
-          host: deps.identity.host,
+          host,
           renumberings,
           plans: new PlanStore(deps.files, deps.clock, `${deps.settings.directories.state}/plans`),
           makePlan: planMakerOf({
@@ -232,11 +247,11 @@ export class Agent {
             bounds: defaultBounds,
           }),
           nodeUid: () => this.#state.nodeUid,
-          remoteOperations: deps.settings.remote_operations,
+          admit,
           resolve: (node) => resolveNode(this.view(), node),
           others: () => this.#mesh.peers(),
           ask: (...question) => this.#peers.call(...question),
-          log: deps.log.child({ component: 'operator' }),
+          log: operatorLog,
         }),
       },
       mesh: this.#mesh,

@@ -17,6 +17,7 @@ import type {
 import { maxNeighbours, type WireReport } from '../protocol/wire.ts';
 import { decodeResult, type Handlers } from './call.ts';
 import { linksOf } from './cluster-view.ts';
+import type { createExternalHandlers } from './external/handlers.ts';
 import type { Facts } from './findings/check.ts';
 import { runChecks } from './findings/findings.ts';
 import { localhostIpv6 } from './findings/localhost-ipv6.ts';
@@ -32,6 +33,7 @@ const forwardTimeoutMs = 10_000;
 
 export interface HandlerDependencies {
   renumbering: ReturnType<typeof createPeerHandlers> & ReturnType<typeof createOperatorHandlers>;
+  external: ReturnType<typeof createExternalHandlers>;
   mesh: Mesh;
   hostsFile: HostsFile;
   log: Log;
@@ -82,6 +84,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
 
   return {
     ...deps.renumbering,
+    ...deps.external,
     about: async () => {
       const { internalFamily, version } = deps.state();
       const family = internalFamily === undefined ? {} : { internalFamily };

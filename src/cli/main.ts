@@ -7,6 +7,7 @@ import { createFiles } from '../host/files.ts';
 import { createLocalSockets } from '../host/local-sockets.ts';
 import { createRandom } from '../host/random.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
+import type { ExternalCommandOptions } from './commands/external.ts';
 import type { PlanCommandOptions } from './commands/renumber.ts';
 import { type Context, json, type Outcome } from './context.ts';
 import { renderError } from './render/error.ts';
@@ -280,6 +281,40 @@ lock
       await run(lockRelease(context, options));
     },
   );
+
+const external = program
+  .command('external')
+  .description('the external addresses of nodes: those that clients are sent to');
+
+external
+  .command('list')
+  .description('show the external addresses of a node, or of all, and which interface has each')
+  .argument('[node]', 'node uid or host name; all nodes unless given')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (node: string | undefined, options: { json?: boolean; runtimeDirectory: string }) => {
+    const { externalList } = await import('./commands/external.ts');
+    await run(externalList(context, node, options));
+  });
+
+for (const [action, description] of [
+  ['add', 'add external addresses to those of a node'],
+  ['set', 'replace all external addresses of a node'],
+  ['remove', 'take external addresses from a node'],
+] as const) {
+  external
+    .command(action)
+    .description(description)
+    .argument('<node>', 'node uid or host name')
+    .argument('<addresses...>', 'IPv4 and IPv6 addresses, which need not be on any interface')
+    .option('--allow-none', 'the node may be left without external addresses')
+    .addOption(asJson())
+    .addOption(runtime())
+    .action(async (node: string, addresses: string[], options: ExternalCommandOptions) => {
+      const { externalChange } = await import('./commands/external.ts');
+      await run(externalChange(context, action, node, addresses, options));
+    });
+}
 
 const tls = program.command('tls').description('certificates of the mesh');
 

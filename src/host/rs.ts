@@ -72,6 +72,10 @@ export function rladminCommands(
       change(['node', String(uid), 'addr', 'set', address], updated, timeoutMs),
     setExternalAddresses: (uid, addresses, timeoutMs) =>
       change(['node', String(uid), 'external_addr', 'set', ...addresses], updated, timeoutMs),
+    addExternalAddress: (uid, address, timeoutMs) =>
+      change(['node', String(uid), 'external_addr', 'add', address], updated, timeoutMs),
+    removeExternalAddress: (uid, address, timeoutMs) =>
+      change(['node', String(uid), 'external_addr', 'remove', address], updated, timeoutMs),
   };
 }
 

@@ -289,6 +289,11 @@ function heldBy(links: readonly NetworkInterface[]): Held[] {
   });
 }
 
+/** Why an address is none that others can reach, wherever it is bound; undefined for one that they can. */
+export function unfitForOthers(address: Address): string | undefined {
+  return rangeRefusal({ address, prefixLength: 0, scope: 'global', flags: [] })?.sentence;
+}
+
 function rangeRefusal({ address, scope }: BoundAddress):
   | (Reason<Refusal> & {
       reason: 'loopback' | 'link_local' | 'not_unicast' | 'ipv4_embedded' | 'not_global';

@@ -111,6 +111,12 @@ const codes = {
   LOCK_HOLDER_ALIVE: { exit: 7, retryable: false },
   REMOTE_OPERATIONS_OFF: { exit: 4, retryable: false },
   DEAD_MAN_FAILED: { exit: 7, retryable: false },
+  NODE_UNKNOWN: { exit: 5, retryable: false },
+  EXTERNAL_ADDRESS_UNUSABLE: { exit: 7, retryable: false },
+  EXTERNAL_ADDRESS_TAKEN: { exit: 7, retryable: false },
+  EXTERNAL_LAST_ADDRESS: { exit: 7, retryable: false },
+  EXTERNAL_RENUMBERING_OPEN: { exit: 7, retryable: true },
+  EXTERNAL_NOT_TAKEN_UP: { exit: 7, retryable: true },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 

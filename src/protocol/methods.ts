@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { externalNodeSchema, externalReportSchema, externalRequestSchema } from './external.ts';
 import { claimSchema, toldLockSchema } from './renumbering/lock.ts';
 import { reasonSchema } from './renumbering/records.ts';
 import {
@@ -197,6 +198,24 @@ export const methods = {
     callers: ['act'],
     params: v.object({ by, reason: becauseSchema, hostIsOff: v.boolean() }),
     result: v.object({ closed: v.array(claimSchema) }),
+  },
+  /** The external addresses of a node, or of all, as RS has them now, and where each of them is. */
+  external_list: {
+    callers: ['read'],
+    params: node,
+    result: v.object({
+      nodes: v.array(externalNodeSchema),
+      unread: nodeTableSchema.entries.unread,
+    }),
+  },
+  /**
+   * Changes a node's external addresses in RS and reads them back. Forwarded to the agent of the node where it is linked, which may refuse it
+   * (`remote_operations`); any other agent of a node does it where it is not.
+   */
+  external_change: {
+    callers: ['member', 'act'],
+    params: v.object({ node: nodeReferenceSchema, by, request: externalRequestSchema }),
+    result: externalReportSchema,
   },
 } as const satisfies Record<
   string,

@@ -11,6 +11,7 @@ import {
 import type { HostState } from '../../protocol/state.ts';
 import type { Handlers } from '../call.ts';
 import type { Log } from '../log.ts';
+import type { Admit } from '../operations.ts';
 import { type PlanStore, planUnknown } from './plan-store.ts';
 import type { Renumberings } from './renumberings.ts';
 
@@ -30,8 +31,7 @@ export interface OperatorHandlerDependencies {
   makePlan: (move: Move) => Promise<PlanReport>;
   /** Of this host; undefined where it is no node, as far as is known. */
   nodeUid: () => number | undefined;
-  /** Whether other hosts may ask this one for operations. */
-  remoteOperations: boolean;
+  admit: Admit;
   /** The host that a person means by a uid or a name. @throws RlnetError PEER_UNKNOWN */
   resolve: (node: string | undefined) => string;
   /** The other hosts, with what they said of themselves last. */
@@ -60,21 +60,7 @@ type OperatorHandlers = Pick<
 
 /** What people ask for: here, or through this agent at another node's. */
 export function createOperatorHandlers(deps: OperatorHandlerDependencies): OperatorHandlers {
-  const { host: own, renumberings, plans, ask, log } = deps;
-
-  /** An operation is in the log of both hosts: of the one where it was asked for, and of the one that carries it out. */
-  const admit = (asker: Asker, operation: string, fields: object): void => {
-    const remote = asker.caller === 'member';
-    if (remote && !deps.remoteOperations) {
-      log.warn({ ...fields, from: asker.host }, `${operation} was refused: remote_operations is off`);
-      throw new RlnetError(
-        'REMOTE_OPERATIONS_OFF',
-        `The agent of ${own} takes no operations from other hosts (remote_operations: false).`,
-        `Run it on ${own}.`,
-      );
-    }
-    log.warn({ ...fields, from: asker.host }, `an operator asked: ${operation}`);
-  };
+  const { host: own, renumberings, plans, ask, log, admit } = deps;
 
   const summaries = async (): Promise<RenumberingSummary[]> => {
     const planned = (await plans.list()).map(

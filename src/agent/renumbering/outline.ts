@@ -34,6 +34,7 @@ export function openRenumberingOf(
     since: records.findLast(({ type }) => turning.has(type))?.wall ?? plan.madeAt,
     ...(trouble === undefined ? {} : { trouble }),
     is: closed === undefined ? 'open' : 'stopped',
+    ...(plan.external === undefined ? {} : { movesExternal: true }),
   };
 }
 

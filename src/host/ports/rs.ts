@@ -33,4 +33,8 @@ export interface Rs {
   setAddress(uid: number, address: Address, timeoutMs: number): Promise<void>;
   /** `rladmin node UID external_addr set ADDRESS...`: the whole list, in this order; one at least. */
   setExternalAddresses(uid: number, addresses: readonly Address[], timeoutMs: number): Promise<void>;
+  /** `rladmin node UID external_addr add ADDRESS`; the others stay. */
+  addExternalAddress(uid: number, address: Address, timeoutMs: number): Promise<void>;
+  /** `rladmin node UID external_addr remove ADDRESS`; the others stay. */
+  removeExternalAddress(uid: number, address: Address, timeoutMs: number): Promise<void>;
 }

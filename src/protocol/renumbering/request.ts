@@ -75,6 +75,8 @@ export const openRenumberingSchema = v.object({
   /** Why it stopped, or cannot go on; an alarm of the current step. */
   trouble: v.optional(reasonSchema),
   is: v.picklist(['open', 'stopped']),
+  /** Whether it sets the node's external addresses too, as the old address is one of them. */
+  movesExternal: v.optional(v.boolean()),
 });
 export type OpenRenumbering = v.InferOutput<typeof openRenumberingSchema>;
 

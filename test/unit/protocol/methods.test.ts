@@ -34,6 +34,8 @@ const table: Record<MethodName, readonly Caller[]> = {
   renumber_journal: ['member', 'read', 'act'],
   lock_show: ['read', 'act'],
   lock_release: ['act'],
+  external_list: ['read', 'act'],
+  external_change: ['member', 'act'],
 };
 const operation = { planId: '0123456789ab', by: 'root' };
 const claim = { epoch: 1, host: 'n2', planId: 'a', members: [1, 2, 3] };
@@ -63,6 +65,11 @@ const params: Partial<Record<MethodName, object>> = {
   renumber_abort: { ...operation, reason: 'too slow' },
   renumber_resume: operation,
   renumber_journal: { planId: operation.planId },
+  external_change: {
+    node: '2',
+    by: 'root',
+    request: { action: 'add', addresses: ['192.0.2.9'], allowNone: false },
+  },
   lock_release: { by: 'root', reason: 'the host is gone', hostIsOff: true },
 };
 
