@@ -51,7 +51,10 @@ export function createWire(exec: Exec, interfaces: Interfaces, clock: Clock): Wi
         const announce = familyOf(claim.address) === 'ipv4' ? announceByArp : announceByNdp;
         return { outcome: 'sent', answered: await announce(exec, claim, signal) };
       }),
-    reach: (path, signal) => reachByTcp(clock, path, signal),
+    reach: async (path, signal) => {
+      await forgetSearch(exec, path.target, signal);
+      return await reachByTcp(clock, path, signal);
+    },
     passes: (path, signal) => orUnknown(signal, () => measurePassage(exec, path, signal)),
   };
 }
@@ -71,6 +74,16 @@ async function orUnknown<T>(signal: AbortSignal | undefined, work: () => Promise
 
 function cannotAsk(why: string): RlnetError {
   return new RlnetError('COMMAND_FAILED', `The wire could not be asked: ${why}.`, 'Look at ip -d link.');
+}
+
+/**
+ * The kernel looks for a neighbour for three seconds, whoever wanted it, and fails everybody's connection when that search fails: one that
+ * began before the address was there too. So a search that has found nobody yet is forgotten, and a new one begins.
+ */
+async function forgetSearch(exec: Exec, address: Address, signal?: AbortSignal): Promise<void> {
+  const entries = await readNeighbours(exec, address, signal);
+  const searches = entries.filter((entry) => entry.mac === undefined && !isStatic(entry));
+  for (const { interface: link } of searches) await forgetNeighbour(exec, link, address, signal);
 }
 
 /** The link, if packets can leave it. @throws RlnetError that says why none can */

@@ -178,6 +178,23 @@ test.for(families)('%s: paths to a peer are measured from the address that is gi
   ).resolves.toMatchObject({ outcome: 'answered' });
 });
 
+test.for(families)(
+  '%s: an address is reached that the kernel has just looked for in vain',
+  async (family) => {
+    const [source, target] = [n1.address('internal', family), free[family]];
+    const bound = `${target}/${lengths[family]}`;
+    // The kernel asks three times in three seconds; here once, and gives up after 20 s, so that the search cannot end well by itself.
+    const table = ['ip', 'ntable', 'change', 'name', family === 'ipv4' ? 'arp_cache' : 'ndisc_cache'];
+    await n1.execOk([...table, 'dev', 'eth0', 'retrans', '20000', 'mcast_probes', '1']);
+    await n1.execOk(['ip', 'neigh', 'replace', `${target}`, 'dev', 'eth0', 'nud', 'none', 'use']);
+    await n3.execOk(['ip', 'addr', 'add', bound, 'dev', 'eth0', ...(family === 'ipv6' ? ['nodad'] : [])]);
+    const reached = await here(`${family}: there since a moment`, 'reach', { source, target, port: 9 });
+    await n3.execOk(['ip', 'addr', 'del', bound, 'dev', 'eth0']);
+    await n1.execOk([...table, 'dev', 'eth0', 'retrans', '1000', 'mcast_probes', '3']);
+    expect(reached).toEqual({ outcome: 'refused' });
+  },
+);
+
 test.for(families)('%s: after an announcement a peer’s table has the new card', async (family) => {
   const address = taken[family];
   const bound = `${address}/${lengths[family]}`;

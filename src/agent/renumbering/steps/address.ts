@@ -208,36 +208,43 @@ async function isBound(
 
 /** Asks the wire, here and from every peer that has the address on its segment; resolves only for a free one. */
 async function askEverybody(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
-  const others = await Promise.all(
-    othersOf(plan).map(async (host): Promise<WireReport | RlnetError> => {
-      try {
-        return await deps.peers.call(host, 'wire', { address }, wireTimeoutMs);
-      } catch (thrown) {
-        return asRlnetError(thrown);
-      }
-    }),
-  );
+  const asked = othersOf(plan).map(async (host): Promise<WireReport | RlnetError> => {
+    try {
+      return await deps.peers.call(host, 'wire', { address }, wireTimeoutMs);
+    } catch (thrown) {
+      return asRlnetError(thrown);
+    }
+  });
+  const [own, ...others] = await Promise.all([reportHere(deps, plan, address), ...asked]);
   const missing = others.find((answer) => answer instanceof RlnetError);
-  // Before the node is taken out every peer has to answer; after it, one that is gone must not keep the node out.
+  // A majority is enough: one that is gone must not keep the node out once it is out.
   const reports = others.filter((answer): answer is WireReport => !(answer instanceof RlnetError));
   if (missing !== undefined && reports.length + 1 < majorityOf(plan)) throw missing;
-  await judge(deps, plan, address, reports);
+  await judge(deps, plan, address, [own, ...reports]);
 }
 
-function askHere(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
-  return judge(deps, plan, address, []);
+async function askHere(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
+  await judge(deps, plan, address, [await reportHere(deps, plan, address)]);
 }
 
+async function reportHere(
+  { wire, signal }: AddressStepDependencies,
+  plan: Plan,
+  address: Address,
+): Promise<WireReport> {
+  const { name } = plan.change.link;
+  const answer = await wire.ask({ interface: name, address }, signal);
+  return { host: plan.host, bound: [], asked: [{ interface: name, answer }] };
+}
+
+/** @throws RlnetError ADDRESS_IN_USE, WIRE_UNKNOWN */
 async function judge(
-  { wire, interfaces, signal }: AddressStepDependencies,
+  { interfaces, signal }: AddressStepDependencies,
   plan: Plan,
   address: Address,
   reports: readonly WireReport[],
 ): Promise<void> {
-  const { name } = plan.change.link;
-  const answer = await wire.ask({ interface: name, address }, signal);
-  const own: WireReport = { host: plan.host, bound: [], asked: [{ interface: name, answer }] };
-  const verdict = judgeDuplicates(plan.host, await interfaces.read(signal), [own, ...reports]);
+  const verdict = judgeDuplicates(plan.host, await interfaces.read(signal), reports);
   if (verdict.verdict === 'taken') throw inUse(address, verdict.evidence.join('; '));
   if (verdict.verdict === 'unknown') {
     throw new RlnetError(
