@@ -1,4 +1,5 @@
 import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
+import { fitsMessage } from '../protocol/messages.ts';
 import type { ToldLock } from '../protocol/renumbering/lock.ts';
 import type { OpenRenumbering } from '../protocol/renumbering/request.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
@@ -43,7 +44,7 @@ export function hostStateOf(
   );
   const nodeUid = known(observations.nodeUid);
   const family = internalFamily(observations, internalAddress);
-  const state: HostState = {
+  const whole: HostState = {
     host: identity.host,
     version: identity.version,
     mode: identity.mode,
@@ -65,8 +66,38 @@ export function hostStateOf(
     ...(renumbering.open === undefined ? {} : { renumbering: renumbering.open }),
     knows,
   };
+  const state = fitsMessage({ type: 'state', state: whole }) ? whole : shortened(whole);
   if (before === undefined || JSON.stringify(state) === JSON.stringify(before)) return state;
   return { ...state, revision: before.revision + 1 };
+}
+
+/** So much of each list and each text is left of a state that is too long for a message. */
+const shortListed = 16;
+const shortKnows = 32;
+const shortText = 100;
+
+/** Texts that programs printed can be long, and everything can be long at once. Better some of it than a state that nobody gets. */
+function shortened(state: HostState): HostState {
+  const short = (text: string): string => text.slice(0, shortText);
+  const { addresses, unit, hostsFile, findings, renumbering } = state;
+  const trouble = renumbering?.trouble;
+  const listed = addresses.listed.slice(0, shortListed);
+  return {
+    ...state,
+    addresses: { listed, more: addresses.more + addresses.listed.length - listed.length },
+    unit: 'unknown' in unit ? { unknown: short(unit.unknown) } : unit,
+    hostsFile: { ...hostsFile, evidence: short(hostsFile.evidence) },
+    findings: findings.map((finding) => ({ ...finding, evidence: short(finding.evidence) })),
+    knows: state.knows.slice(0, shortKnows),
+    ...(renumbering === undefined || trouble === undefined
+      ? {}
+      : {
+          renumbering: {
+            ...renumbering,
+            trouble: { ...trouble, message: short(trouble.message), remedy: short(trouble.remedy) },
+          },
+        }),
+  };
 }
 
 function whyNoUnit({ unit }: Observations): string {

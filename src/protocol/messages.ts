@@ -102,6 +102,11 @@ export function decodeMessage(text: string, maxBytes = maxMessageBytes): Message
   return schema === undefined ? undefined : decodeWith(schema, data, type);
 }
 
+/** Whether a message of the mesh is short enough to be sent. */
+export function fitsMessage(message: Message): boolean {
+  return Buffer.byteLength(JSON.stringify(message)) <= maxMessageBytes;
+}
+
 /** @throws RlnetError MESSAGE_INVALID where the message would be too long for the other side to take. */
 export function encodeMessage(message: Message, maxBytes = maxMessageBytes): string {
   const text = JSON.stringify(message);

@@ -13,14 +13,18 @@ import type { Reason } from './records.ts';
 
 const epochSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
 
+/** More hosts than a cluster has. Of so many this agent takes the word of others; its own closings come on top. */
+const maxHostsTold = 128;
+const maxHosts = 2 * maxHostsTold;
+
 export const claimSchema = v.object({
   /** Above every epoch that its host had seen. Claims are ordered by epoch and told apart by epoch and host. */
   epoch: epochSchema,
   /** Who renumbers its own node. */
   host: nameSchema,
-  planId: v.string(),
+  planId: v.pipe(v.string(), v.maxLength(64)),
   /** The frozen set: all node uids of the cluster, ascending. */
-  members: v.pipe(v.array(uidSchema), v.minLength(1)),
+  members: v.pipe(v.array(uidSchema), v.minLength(1), v.maxLength(maxHosts)),
 });
 export type Claim = v.InferOutput<typeof claimSchema>;
 
@@ -31,7 +35,10 @@ export const lockStateSchema = v.object({
   /** The claim that this agent has granted and that is not closed. One at most. */
   granted: v.optional(claimSchema),
   /** By claiming host: all its claims up to this epoch are closed. */
-  closed: v.record(nameSchema, epochSchema),
+  closed: v.pipe(
+    v.record(nameSchema, epochSchema),
+    v.check((closed) => Object.keys(closed).length <= maxHosts, `Invalid: more than ${maxHosts} hosts`),
+  ),
 });
 export type LockState = v.InferOutput<typeof lockStateSchema>;
 
@@ -48,8 +55,19 @@ export function isSameClaim(a: Claim, b: Claim): boolean {
   return a.epoch === b.epoch && a.host === b.host && a.planId === b.planId;
 }
 
-/** What was learned from somebody else's state: closings and epochs. Grants are each agent's own. */
+/**
+ * What was learned from somebody else's state: closings and epochs. Grants are each agent's own. Of hosts without end, which can only be
+ * made up, no more are taken than leave room for the rest of what this agent has to tell.
+ */
 export function merged(state: LockState, told: Pick<LockState, 'highestEpoch' | 'closed'>): LockState {
+  let room = maxHostsTold - Object.keys(state.closed).length;
+  const taken = Object.entries(told.closed).filter(
+    ([host]) => state.closed[host] !== undefined || room-- > 0,
+  );
+  return joined(state, { ...told, closed: Object.fromEntries(taken) });
+}
+
+function joined(state: LockState, told: Pick<LockState, 'highestEpoch' | 'closed'>): LockState {
   const closed = { ...state.closed };
   for (const [host, epoch] of Object.entries(told.closed)) closed[host] = Math.max(closed[host] ?? 0, epoch);
   const { granted, ...rest } = state;
@@ -63,7 +81,7 @@ export function merged(state: LockState, told: Pick<LockState, 'highestEpoch' | 
 
 /** The state once a claim is closed: withdrawn, released, or freed by an operator. */
 export function withClosed(state: LockState, { host, epoch }: Pick<Claim, 'host' | 'epoch'>): LockState {
-  return merged(state, { highestEpoch: epoch, closed: { [host]: epoch } });
+  return joined(state, { highestEpoch: epoch, closed: { [host]: epoch } });
 }
 
 /** How a granter sees the cluster, freshly, in its own rladmin; undefined where it could not. */

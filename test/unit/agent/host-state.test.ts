@@ -5,7 +5,9 @@ import type { Observations } from '../../../src/agent/observations.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import type { NetworkInterface } from '../../../src/protocol/interfaces.ts';
-import { type HostState, maxAddressesInState } from '../../../src/protocol/state.ts';
+import { decodeMessage, encodeMessage } from '../../../src/protocol/messages.ts';
+import { merged, noLockState, withClosed } from '../../../src/protocol/renumbering/lock.ts';
+import { type HostState, maxAddressesInState, maxKnownInState } from '../../../src/protocol/state.ts';
 
 const own = parseAddress('2001:db8::21');
 
@@ -109,6 +111,65 @@ test('counts the addresses that a state has no room for', () => {
   const { addresses } = stateOf({ ...healthy(), interfaces: { at: 1_000, value: [link(many)] } });
   expect(addresses.listed).toHaveLength(maxAddressesInState);
   expect(addresses.more).toBe(7);
+});
+
+test('fits a message, however much there is to say, and the other side takes it', () => {
+  // JSON writes each of these as six bytes.
+  const noise = '\u0001'.repeat(2_000);
+  const name = (index: number): string => `h${index}`.padEnd(64, 'x');
+  const failed = { at: 1_000, error: new RlnetError('COMMAND_FAILED', noise, 'Wait.') };
+  const addresses = Array.from(
+    { length: 400 },
+    (_, index) => `2001:db8:1111:2222:3333:4444:5555:${(index + 4096).toString(16)}`,
+  );
+  const told = Object.fromEntries(
+    Array.from({ length: 900 }, (_, index) => [name(index), Number.MAX_SAFE_INTEGER]),
+  );
+  let lock = merged(noLockState, { highestEpoch: Number.MAX_SAFE_INTEGER, closed: told });
+  for (let index = 1_000; index < 1_128; index += 1)
+    lock = withClosed(lock, { host: name(index), epoch: Number.MAX_SAFE_INTEGER });
+  const members = Array.from({ length: 128 }, (_, index) => 1_000_000 + index);
+  lock = { ...lock, granted: { epoch: 1, host: name(0), planId: noise.slice(0, 64), members } };
+  const state = hostStateOf(
+    { cluster: 'demo', host: name(0), version: '0.1.0', mode: 'manage' },
+    {
+      observations: {
+        interfaces: { at: 1_000, value: [{ ...link(addresses), name: noise.slice(0, 15) }] },
+        hostsFile: { at: 1_000, value: { localhostIpv6: 'missing', evidence: noise } },
+        unit: failed,
+        nodeUid: { at: 1_000, value: 2 },
+        nodeTable: failed,
+        persistence: { at: 1_000, value: { outcome: 'missing', evidence: noise } },
+      },
+      internalAddress: own,
+      clusterFamily: 'ipv4',
+      peers: [],
+      troubles: [{ code: 'uid', host: 'n3', text: noise, seenAt: 0 }],
+    },
+    Array.from({ length: maxKnownInState }, (_, index) => ({
+      host: name(index),
+      address: parseAddress(addresses[index] ?? ''),
+    })),
+    {
+      lock,
+      open: {
+        planId: '0123456789ab',
+        nodeUid: 2,
+        from: { address: own, prefixLength: 64 },
+        to: { address: own, prefixLength: 64 },
+        direction: 'forward',
+        since: 1_000,
+        trouble: { code: 'COMMAND_FAILED', message: noise, remedy: noise },
+        is: 'open',
+      },
+    },
+    undefined,
+    1_000,
+  );
+  const text = encodeMessage({ type: 'state', state });
+  expect(decodeMessage(text)).toEqual({ type: 'state', state });
+  expect(state.findings.length).toBeGreaterThan(4);
+  expect(state.addresses.listed.length + state.addresses.more).toBe(addresses.length);
 });
 
 test('says why something is not known, and never that it is well', () => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import * as v from 'valibot';
 import { describe, expect, it, test } from 'vitest';
 import {
   type Claim,
@@ -10,6 +11,7 @@ import {
   noLockState,
   stillGranted,
   type ToldLock,
+  toldLockSchema,
   withClosed,
 } from '../../../src/protocol/renumbering/lock.ts';
 
@@ -104,6 +106,20 @@ const steps = fc.array(
   ),
   { maxLength: 60 },
 );
+
+test('closings of hosts without end are not all taken from others, and still there is room for one of our own', () => {
+  const madeUp = Array.from({ length: 5 }, (_, word) =>
+    Object.fromEntries(Array.from({ length: 200 }, (_each, index) => [`w${word}h${index}`, 7])),
+  );
+  const before = withClosed(noLockState, { host: 'n2', epoch: 3 });
+  const full = madeUp.reduce((state, closed) => merged(state, { highestEpoch: 7, closed }), before);
+  expect(Object.keys(full.closed)).toHaveLength(128);
+  expect(merged(full, { highestEpoch: 9, closed: { n2: 9 } }).closed['n2']).toBe(9);
+  const own = withClosed(full, { host: 'n9', epoch: 10 });
+  expect(isClosed(own, { host: 'n9', epoch: 10 })).toBe(true);
+  expect(v.is(toldLockSchema, own)).toBe(true);
+  expect(v.is(toldLockSchema, { ...own, closed: { ...madeUp[0], ...madeUp[1] } })).toBe(false);
+});
 
 test('two claims never have a majority at the same time, also when members lose their state one at a time', () => {
   const uids = [1, 2, 3, 4, 5];
