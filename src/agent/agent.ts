@@ -10,7 +10,7 @@ import type { InventoryReader } from '../host/ports/inventory.ts';
 import type { KernelAddresses } from '../host/ports/kernel-addresses.ts';
 import type { LocalSockets } from '../host/ports/local-sockets.ts';
 import type { NetworkOwner } from '../host/ports/network-owner.ts';
-import type { PathMtus } from '../host/ports/path-mtu.ts';
+import type { Paths } from '../host/ports/paths.ts';
 import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
@@ -74,7 +74,7 @@ export interface AgentDependencies {
   units: Units;
   rs: Rs;
   persistences: AddressPersistences;
-  pathMtus: PathMtus;
+  paths: Paths;
   wire: Wire;
   /** What renumberings of this host act through. */
   acting: ActingPorts;
@@ -258,7 +258,7 @@ export class Agent {
       hostsFile: deps.hostsFile,
       log: deps.log,
       meshPort: deps.settings.mesh.port,
-      pathMtus: deps.pathMtus,
+      paths: deps.paths,
       wire: deps.wire,
       wireReport: createWireReports(deps.identity.host, deps.interfaces, deps.wire),
       view: () => this.view(),

@@ -1,4 +1,6 @@
+import type { KnownPaths } from '../host/ports/paths.ts';
 import type { Address } from '../protocol/address.ts';
+import type { Reachability } from '../protocol/reachability.ts';
 import type { ClusterView, HostState, Links, LinkView } from '../protocol/state.ts';
 import type { PeerView } from './mesh/peer.ts';
 import { known, type Observations, whyUnknown } from './observations.ts';
@@ -45,25 +47,36 @@ function linkViewOf({ address, since, noLink, reachability, roundTripMs }: PeerV
 export function linksOf(
   host: string,
   peers: readonly PeerView[],
-  pathMtus: ReadonlyMap<Address, number>,
+  { mtus, unanswered }: KnownPaths,
   refusals: Record<string, number>,
 ): Links {
   return {
     host,
     refusals,
     links: peers.map((peer) => {
-      const pathMtu = peer.address === undefined ? undefined : pathMtus.get(peer.address);
+      const pathMtu = peer.address === undefined ? undefined : mtus.get(peer.address);
+      const address = peer.state?.internalAddress;
+      const isHeard = !peer.linked && address !== undefined && unanswered.has(address);
       return {
         host: peer.host,
         linked: peer.linked,
         since: peer.since,
-        reachability: peer.reachability,
+        reachability: isHeard ? heardOnly(peer.reachability) : peer.reachability,
         ...(peer.address === undefined ? {} : { address: peer.address }),
         ...(peer.roundTripMs === undefined ? {} : { roundTripMs: round(peer.roundTripMs, 2) }),
         ...(peer.loss === undefined ? {} : { loss: round(peer.loss, 4) }),
         ...(pathMtu === undefined ? {} : { pathMtu }),
       };
     }),
+  };
+}
+
+/** The detector may have missed it, as TCP lets little more through when one direction is gone; the kernel goes on seeing it. */
+function heardOnly(verdict: Reachability): Reachability {
+  if (verdict.status === 'reachable') return verdict;
+  return {
+    ...verdict,
+    why: `${verdict.why}; it wants to connect and does not get our answers: what we send does not arrive`,
   };
 }
 

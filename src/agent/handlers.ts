@@ -1,5 +1,5 @@
 import type { HostsFile } from '../host/ports/hosts-file.ts';
-import type { PathMtus } from '../host/ports/path-mtu.ts';
+import type { Paths } from '../host/ports/paths.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
@@ -38,7 +38,7 @@ export interface HandlerDependencies {
   hostsFile: HostsFile;
   log: Log;
   meshPort: number;
-  pathMtus: PathMtus;
+  paths: Paths;
   wire: Pick<Wire, 'neighbours' | 'reach' | 'passes'>;
   wireReport: (address: Address) => Promise<WireReport>;
   view: () => ClusterView;
@@ -75,7 +75,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
   };
 
   const ownLinks = async (): Promise<Links> =>
-    linksOf(deps.state().host, mesh.peers(), await deps.pathMtus.read(deps.meshPort), mesh.refusals());
+    linksOf(deps.state().host, mesh.peers(), await deps.paths.read(deps.meshPort), mesh.refusals());
 
   const checkReport = (): CheckReport => {
     const { host, nodeUid } = deps.state();

@@ -3,6 +3,7 @@ import { meshPort } from '../../src/protocol/messages.ts';
 import type { ClusterView, MeshView } from '../../src/protocol/state.ts';
 import { installAgents } from '../support/lab/agent.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
+import { waitFor } from '../support/lab/run.ts';
 import { type Watch, watchFrom } from '../support/lab/watch.ts';
 import { full } from '../support/sampling.ts';
 import { bootstrapStandin } from '../support/standin/bootstrap.ts';
@@ -134,6 +135,40 @@ test(`a host that is cut off silently is unreachable at all others, and back whe
   report('healed until the mesh is whole again', back);
   // Twice the target: what is measured is printed, and the test is about being seen at all, on a machine that does much else.
   expect(Math.max(...lost)).toBeLessThan(6_000);
+});
+
+test('a way that is lost in one direction is said to be so at the end whose packets are lost, and accuses nobody', async () => {
+  const [unheard, unhearing] = [host(5), host(6)];
+  const sideOf = async (from: Host, to: Host) => {
+    const { hosts } = JSON.parse(await from.execOk(['rlnet', 'mesh', '--json'])) as MeshView;
+    const side = hosts.find((each) => each.host === from.name);
+    const links = side !== undefined && 'links' in side ? side.links : [];
+    return links.find((each) => each.host === to.name);
+  };
+  const ports = ['sport', 'dport'].map(
+    (port) =>
+      `add rule inet test out ip6 daddr ${unhearing.address('internal', 'ipv6')} tcp ${port} ${meshPort} drop;`,
+  );
+  await unheard.execOk([
+    'nft',
+    `add table inet test; add chain inet test out { type filter hook output priority 0; }; ${ports.join(' ')}`,
+  ]);
+  await waitFor('one-way loss in rlnet mesh', { timeoutMs: 60_000 }, async () => {
+    const side = await sideOf(unheard, unhearing);
+    return side?.linked === false && JSON.stringify(side).includes('what we sen') ? true : undefined;
+  });
+  for (const [from, to] of [
+    [unheard, unhearing],
+    [unhearing, unheard],
+  ] as const) {
+    expect(await sideOf(from, to)).toMatchObject({
+      linked: false,
+      reachability: { status: 'suspect', why: expect.stringContaining('the path from here is broken') },
+    });
+  }
+  expect(JSON.stringify(await sideOf(unhearing, unheard))).not.toContain('not arrive');
+  await unheard.execOk(['nft', 'delete', 'table', 'inet', 'test']);
+  await withWatches([unheard, unhearing], async () => {});
 });
 
 test('an agent that is killed is unreachable at all others, and confirmed by a witness', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { full } from '../support/sampling.ts';
 import { play, type Scenario } from '../support/sim/scenario.ts';
 import { distributionOf } from '../support/sim/statistics.ts';
-import { type Detection, killedAgent, lateWitness, load, silentHost } from './scenarios.ts';
+import { type Detection, killedAgent, lateWitness, load, oneWayLoss, silentHost } from './scenarios.ts';
 
 /** Who notices what, and when, with nine agents. Figures of a full run: docs/simulation.md. */
 
@@ -42,6 +42,24 @@ it('a killed agent is unreachable in 5 s also where the witnesses hear of it lat
     expect(result).toBeLessThanOrEqual(5_000);
   }
 });
+
+it('a way that is lost in one direction is said to be the way and not the peer, and never in the wrong direction', async () => {
+  const said = { unheard: [] as string[], unhearing: [] as string[] };
+  for (let seed = 1; seed <= (full ? 10 : 2); seed++) {
+    const { result } = await play(oneWayLoss(20), seed);
+    said.unheard.push(...result.unheard);
+    said.unhearing.push(...result.unhearing);
+  }
+  const isOneWay = (text: string): boolean => text.includes('what we sent did not arrive');
+  const share = said.unheard.filter(isOneWay).length / said.unheard.length;
+  console.info(`one-way: ${said.unheard.length} ways, its direction told of ${Math.round(share * 100)} %`);
+  for (const text of [...said.unheard, ...said.unhearing]) {
+    expect(text).toMatch(/^suspect: .* reaches it, so the path from here is broken$/);
+  }
+  expect(said.unhearing.filter(isOneWay)).toEqual([]);
+  // TCP brings a message more or none, once acknowledgements are lost; the kernel tells the rest (rlnet mesh).
+  expect(share).toBeGreaterThan(0.2);
+}, 600_000);
 
 const minutes = full ? 60 : 5;
 

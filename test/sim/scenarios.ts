@@ -5,6 +5,7 @@ import {
   isLinked,
   isReachable,
   isUnreachable,
+  opinion,
   recordVerdicts,
   timeUntil,
   type Verdict,
@@ -208,6 +209,46 @@ export const lateWitness: Scenario<number> = {
   },
 };
 
+/** What two hosts said of each other once nothing of what one of them sends arrived at the other. */
+export interface OneWay {
+  /** By the one whose packets are lost. */
+  unheard: string[];
+  /** By the one whose packets arrive. */
+  unhearing: string[];
+}
+
+/** Packets from one host to another are dropped, those the other way arrive; again and again, between any two. */
+export function oneWayLoss(trials: number): Scenario<OneWay> {
+  return {
+    name: `one-way-${trials}`,
+    cluster: nineHosts,
+    invariants: [oneFamily],
+    async run(stage) {
+      const { kernel, world, chance } = stage;
+      const found: OneWay = { unheard: [], unhearing: [] };
+      await untilMeshed(stage, meshWithinMs);
+      for (let trial = 0; trial < trials; trial++) {
+        await kernel.run(chance.between(5_000, 7_000));
+        const unheard = chance.pick(world.hosts).name;
+        const unhearing = chance.pick(world.hosts.filter(({ name }) => name !== unheard)).name;
+        world.network.path(unheard, unhearing).isUp = false;
+        await kernel.run(10_000);
+        const says = (observer: string, subject: string): string => {
+          const link = opinion(world, observer, subject);
+          if (link === undefined || link.status === 'self') return 'nothing';
+          const { status } = link.reachability;
+          return 'why' in link.reachability ? `${status}: ${link.reachability.why}` : status;
+        };
+        found.unheard.push(says(unheard, unhearing));
+        found.unhearing.push(says(unhearing, unheard));
+        world.network.path(unheard, unhearing).isUp = true;
+        await untilMeshed(stage, mendWithinMs);
+      }
+      return found;
+    },
+  };
+}
+
 /** What came of an hour of load. */
 export interface Load {
   verdicts: Verdict[];
@@ -258,5 +299,6 @@ export const scenarios: readonly Scenario[] = [
   ...clusters.map(mending),
   ...[8, 20].flatMap((trials) => [silentHost(trials), killedAgent(trials)]),
   ...[1, 5, 60].map(load),
+  oneWayLoss(20),
   lateWitness,
 ];

@@ -15,6 +15,8 @@ import {
 
 /** Loss is given over so many pings: half a minute. */
 const lossWindow = 60;
+/** What comes so soon after the silence began may have been under way when the way was cut, and shows nothing. */
+const underWayMs = 100;
 /** A link that closes counts as so many misses at once: one more, and the witnesses are asked. */
 const missesOfClosedLink = 2;
 
@@ -51,6 +53,8 @@ export class Peer {
   #verdict: Timer | undefined;
   /** Monotonic time at which the silence began: of the first ping without an echo, or of the link's end. */
   #silentSince: number | undefined;
+  /** Whether something of the peer's came since, over the link that it began on. */
+  #heard = false;
   #outcomes: boolean[] = [];
   readonly #witnesses = new Map<string, { reaches: boolean; at: number }>();
   #state: HostState | undefined;
@@ -171,10 +175,12 @@ export class Peer {
   judge(): boolean {
     const before = this.#reachability;
     const link = this.#link;
+    const silentFrom = (this.#silentSince ?? Number.POSITIVE_INFINITY) + underWayMs;
+    if (link !== undefined && link.heardAt > silentFrom) this.#heard = true;
     const evidence = {
       misses: this.misses,
       noLink: link === undefined ? this.#noLink : undefined,
-      heard: link !== undefined && this.#silentSince !== undefined && link.heardAt > this.#silentSince,
+      heard: this.#heard,
       witnesses: this.#freshTestimony(),
     };
     this.#reachability = judge(before, evidence, this.#clock.wall());
@@ -210,6 +216,7 @@ export class Peer {
     if (this.misses > 0) this.round += 1;
     this.misses = 0;
     this.#silentSince = undefined;
+    this.#heard = false;
     this.#witnesses.clear();
   }
 }

@@ -24,7 +24,7 @@ export interface Evidence {
   misses: number;
   /** Why there is no link; undefined while there is one. */
   noLink: string | undefined;
-  /** Whether something else of the peer's arrived since the first of the misses: then its packets come, and ours are lost. */
+  /** Whether something else of the peer's arrived since the silence began: then its packets came, and ours were lost. */
   heard: boolean;
   /** What the peers that were asked have answered: host to whether it reaches this one. */
   witnesses: ReadonlyMap<string, boolean>;
@@ -46,7 +46,8 @@ function verdict(
   const silence = heard
     ? 'it is heard, and does not echo: what we send does not arrive'
     : `no echo of ${misses} pings`;
-  const why = noLink === undefined ? silence : `no link: ${noLink}`;
+  const lost = heard ? `${noLink}, and it was heard meanwhile: what we sent did not arrive` : noLink;
+  const why = noLink === undefined ? silence : `no link: ${lost}`;
   if (misses < missesToJudge) return { status: 'suspect', since: now, why };
   const [reaching] = [...witnesses].filter(([, reaches]) => reaches).map(([host]) => host);
   if (reaching !== undefined) {

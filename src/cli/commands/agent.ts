@@ -17,7 +17,7 @@ import { createKernelAddresses } from '../../host/kernel-addresses.ts';
 import { createNetworkOwners } from '../../host/network-owner/detect.ts';
 import { createNetworkOwner } from '../../host/network-owner/owners.ts';
 import { createAddressPersistences } from '../../host/network-owner/persistence.ts';
-import { createPathMtus } from '../../host/path-mtu.ts';
+import { createPaths } from '../../host/paths.ts';
 import type { Timer } from '../../host/ports/clock.ts';
 import { createRs } from '../../host/rs.ts';
 import { createServiceManager } from '../../host/service-manager.ts';
@@ -108,7 +108,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,
     transport: createTransport(() => material),
-    pathMtus: createPathMtus(exec),
+    paths: createPaths(exec),
     wire: createWire(exec, interfaces, clock),
     schedule: createSchedule(log),
     service,

@@ -103,7 +103,7 @@ export class SimAgent implements Service {
         power: simHostPower(host, process, {}),
         deadMan: this.#deadMan.port(process),
       },
-      pathMtus: { read: () => process.call(5, 'ss', () => new Map<Address, number>()) },
+      paths: { read: () => process.call(5, 'ss', () => ({ mtus: new Map(), unanswered: new Set() })) },
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },
       sockets: host.sockets(process),
       transport: createSimTransport(process, host, network, () => tls),

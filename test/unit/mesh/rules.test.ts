@@ -135,6 +135,8 @@ describe('the verdict on a peer', () => {
   it('says so when the peer is heard and does not echo', () => {
     const verdict = judge(reachable, { ...evidence(4), heard: true }, 5);
     expect(verdict).toMatchObject({ why: expect.stringContaining('what we send does not arrive') });
+    const later = judge(verdict, { ...evidence(9), heard: true, noLink: 'no echo of 4 pings' }, 6);
+    expect(later).toMatchObject({ why: expect.stringContaining('what we sent did not arrive') });
   });
 
   it('keeps the time of the first of equal verdicts', () => {
