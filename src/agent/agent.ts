@@ -17,8 +17,7 @@ import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { UnitControl } from '../host/ports/unit-control.ts';
 import type { Units } from '../host/ports/units.ts';
 import type { Wire } from '../host/ports/wire.ts';
-import type { Address } from '../protocol/address.ts';
-import { familyOf } from '../protocol/address.ts';
+import { type Address, type Family, familyOf } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
@@ -353,8 +352,15 @@ export class Agent {
     const internalAddress = this.#internalAddress();
     const peers = this.#mesh.peers().filter(({ linked }) => linked);
     const said = peers.find(({ state }) => state?.internalFamily !== undefined)?.state?.internalFamily;
-    const clusterFamily = internalFamily(observations, internalAddress) ?? said;
+    const clusterFamily = internalFamily(observations, internalAddress) ?? said ?? this.#familyOfSeeds();
     return { observations, internalAddress, clusterFamily, peers, troubles: this.#mesh.troubles() };
+  }
+
+  /** All that a host can go by which is no node yet and has no address among the seeds, perhaps as it lacks the family. */
+  #familyOfSeeds(): Family | undefined {
+    const families = new Set(this.#deps.settings.mesh.seeds.map(familyOf));
+    const [only] = families;
+    return families.size === 1 ? only : undefined;
   }
 
   #internalAddress(): Address | undefined {

@@ -3,6 +3,7 @@ import { meshPort } from '../../src/protocol/messages.ts';
 import type { ClusterView } from '../../src/protocol/state.ts';
 import { installAgents } from '../support/lab/agent.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
+import { waitFor } from '../support/lab/run.ts';
 import { watchFrom } from '../support/lab/watch.ts';
 import { bootstrapStandin } from '../support/standin/bootstrap.ts';
 import { installStandin } from '../support/standin/install.ts';
@@ -111,4 +112,52 @@ test('a host that speaks the other family is refused, and both sides say why', a
   expect(unreached.map(({ address }) => address).sort()).toEqual(
     nodes.map((node) => node.address('internal', 'ipv6')).sort(),
   );
+});
+
+/** Starts the stranger's agent anew, as one that knows nothing but these seeds. */
+async function restartStranger(seeds: readonly string[]): Promise<void> {
+  await stranger.execOk(['systemctl', 'stop', 'rlnet']);
+  await stranger.execOk(['rm', '-f', '/var/lib/rlnet/identity.json']);
+  const lines = ['mesh:', '  seeds:', ...seeds.map((seed) => `    - "${seed}"`), ''];
+  await stranger.writeFile('/etc/rlnet/agent.yaml', lines.join('\n'), 0o644);
+  await stranger.execOk(['systemctl', 'start', 'rlnet']);
+}
+
+test('a host that dials the other family alone meets nobody there, and is told what that can mean', async () => {
+  const addresses = nodes.map((node) => node.address('internal', 'ipv4'));
+  await restartStranger([stranger.address('internal', 'ipv4'), ...addresses]);
+  await using watch = await watchFrom(stranger);
+  const { view } = await watch.until('what became of every dial', ({ unreached }) => {
+    const refused = unreached.filter(({ reason }) => /ECONNREFUSED.*internal address alone/.test(reason));
+    return refused.length === nodes.length;
+  });
+  expect(view.unreached.map(({ address }) => address).sort()).toEqual(addresses.toSorted());
+  for (const node of nodes) {
+    const listening = await node.execOk(['ss', '-tlnH', 'sport', '=', `:${meshPort}`]);
+    expect(listening.trim().split(/\s+/)[3]).toBe(`[${node.address('internal', 'ipv6')}]:${meshPort}`);
+    const own = nodes
+      .filter((other) => other !== node)
+      .map((other) => `[${other.address('internal', 'ipv6')}]`);
+    expect((await remoteEnds(node)).sort()).toEqual(own.sort());
+  }
+});
+
+test("a host that has no address of the cluster's family gets a finding, and its log says so", async () => {
+  for (const link of ['eth0', 'eth1']) {
+    await stranger.execOk(['ip', '-6', 'addr', 'flush', 'dev', link, 'scope', 'global']);
+  }
+  await restartStranger(nodes.map((node) => node.address('internal', 'ipv6')));
+  const evidence = 'the cluster uses ipv6 inside, and this host has no such address';
+  await using watch = await watchFrom(stranger);
+  await watch.until('the finding', ({ hosts }) =>
+    hosts.some(({ state }) =>
+      state?.findings.some(
+        (finding) => finding.code === 'INTERNAL_FAMILY_MISSING' && finding.evidence === evidence,
+      ),
+    ),
+  );
+  await waitFor('the line in the journal', { timeoutMs: 60_000 }, async () => {
+    const journal = await stranger.execOk(['journalctl', '-u', 'rlnet', '--no-pager', '--output', 'cat']);
+    return new RegExp(`"finding":"INTERNAL_FAMILY_MISSING".*${evidence}`).test(journal) ? true : undefined;
+  });
 });

@@ -64,6 +64,9 @@ export interface Refusal {
   from: string;
 }
 
+/** Added to ECONNREFUSED: where the address is of the other family there is nobody who could say that. */
+export const nobodyListens = "nobody listens there; an agent does on its node's internal address alone";
+
 /** How channels come to be. Identity is checked here (TLS 1.3, certificates on both sides, one cluster), never later. */
 export interface Transport {
   /**

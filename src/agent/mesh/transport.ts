@@ -8,7 +8,7 @@ import { type Address, type Family, familyOf, hostPort, parseSocketAddress } fro
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type HostIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
 import { closeCodes, maxMessageBytes, quoted, subprotocol } from '../../protocol/messages.ts';
-import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
+import { type Channel, nobodyListens, type Refusal, type RefusalCode, type Transport } from './channel.ts';
 import { releaseClientChains } from './client-chains.ts';
 
 /** PEM texts, and who they say we are. */
@@ -173,7 +173,9 @@ export function createTransport(material: () => TlsMaterial): Transport {
             objected || word.includes('ALERT') || (party === undefined && isCertificateError(word));
           const reason = hungUp
             ? `it hung up once it had seen our certificate (${error.message})`
-            : error.message;
+            : word === 'ECONNREFUSED'
+              ? `${error.message}: ${nobodyListens}`
+              : error.message;
           fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', reason, error);
         });
         websocket.once('open', () => {

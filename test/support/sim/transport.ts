@@ -1,4 +1,11 @@
-import type { Channel, Listener, Refusal, RefusalCode, Transport } from '../../../src/agent/mesh/channel.ts';
+import {
+  type Channel,
+  type Listener,
+  nobodyListens,
+  type Refusal,
+  type RefusalCode,
+  type Transport,
+} from '../../../src/agent/mesh/channel.ts';
 import { type Address, familyOf, hostPort } from '../../../src/protocol/address.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import type { HostIdentity } from '../../../src/protocol/identity.ts';
@@ -170,8 +177,10 @@ export function createSimTransport(
         const timer = process.clock.after(dialTimeoutMs, () =>
           fail('PEER_UNREACHABLE', 'Opening handshake has timed out'),
         );
-        const failed = (errno: string): void =>
-          fail('PEER_UNREACHABLE', `connect ${errno} ${to.address}:${to.port}`);
+        const failed = (errno: string): void => {
+          const words = `connect ${errno} ${to.address}:${to.port}`;
+          fail('PEER_UNREACHABLE', errno === 'ECONNREFUSED' ? `${words}: ${nobodyListens}` : words);
+        };
         const source = from ?? machine.sourceAddress(familyOf(to.address));
         if (source === undefined || !machine.holds(source)) {
           const errno = source === undefined ? 'ENETUNREACH' : 'EADDRNOTAVAIL';
