@@ -1,117 +1,29 @@
 import { X509Certificate } from 'node:crypto';
 import { connect } from 'node:tls';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Link } from '../../../src/agent/mesh/link.ts';
-import { Mesh, type Pin } from '../../../src/agent/mesh/mesh.ts';
 import { createTransport, type TlsMaterial } from '../../../src/agent/mesh/transport.ts';
 import { createClock } from '../../../src/host/clock.ts';
-import { createRandom } from '../../../src/host/random.ts';
-import { type Address, parseAddress } from '../../../src/protocol/address.ts';
-import { RlnetError } from '../../../src/protocol/errors.ts';
+import { parseAddress } from '../../../src/protocol/address.ts';
 import type { Hello } from '../../../src/protocol/messages.ts';
-import type { RsNode } from '../../../src/protocol/rs.ts';
-import type { HostState } from '../../../src/protocol/state.ts';
-import { createAuthority, type RecordedLog, recordLog } from '../../support/agents.ts';
+import { createAuthority } from '../../support/agents.ts';
+import {
+  linked,
+  startTestAgent,
+  stateOf,
+  type TestAgent,
+  type TestAgentOptions,
+} from '../../support/test-agent.ts';
 
 /** Real sockets, real TLS, on loopback addresses of their own: 127.0.94.N. */
 const clock = createClock();
-const random = createRandom();
 const port = 19470;
 const demo = await createAuthority('demo', clock.wall());
 const other = await createAuthority('other', clock.wall());
 const patience = { timeout: 5_000, interval: 20 };
 
-interface TestAgent {
-  mesh: Mesh;
-  log: RecordedLog;
-  own: Address;
-  state: HostState;
-  calls: string[];
-  tls: TlsMaterial;
-  pins: Map<string, Pin>;
-}
-
-function stateOf(host: string, revision: number): HostState {
-  return {
-    host,
-    version: '0.1.0',
-    mode: 'manage',
-    revision,
-    addresses: { listed: [], more: 0 },
-    unit: { unknown: 'not read yet' },
-    hostsFile: { localhostIpv6: 'unknown', evidence: 'not read yet' },
-    findings: [],
-    knows: [],
-  };
-}
-
-function start(
-  tls: TlsMaterial,
-  last: number,
-  options: Partial<Hello> & { peers?: number[]; name?: string; nodes?: RsNode[] } = {},
-): TestAgent {
-  const { host, cluster } = tls.identity;
-  const own = parseAddress(`127.0.94.${last}`);
-  const log = recordLog();
-  const instance = random.id();
-  const agent: TestAgent = {
-    log,
-    own,
-    state: stateOf(host, 1),
-    calls: [],
-    tls,
-    pins: new Map(),
-    mesh: undefined as never,
-  };
-  agent.mesh = new Mesh({
-    transport: createTransport(() => agent.tls),
-    clock,
-    random,
-    log,
-    port,
-    hello: () => ({
-      type: 'hello',
-      protocol: options.protocol ?? { min: 1, max: 1 },
-      cluster,
-      host: options.name ?? host,
-      version: '0.1.0',
-      machineId: options.machineId ?? `machine-${host}`,
-      bootId: options.bootId ?? 'boot',
-      instance,
-      ...(options.nodeUid === undefined ? {} : { nodeUid: options.nodeUid }),
-      ...(options.internalFamily === undefined ? {} : { internalFamily: options.internalFamily }),
-      internalAddress: own,
-    }),
-    state: () => agent.state,
-    nodes: () => options.nodes,
-    pin: (peer) => agent.pins.get(peer),
-    request: async (from, standing, method, params, signal) => {
-      agent.calls.push(`${method} from ${from}, a ${standing}`);
-      if (method === 'slow') await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      if (method === 'slow') agent.calls.push('slow was cancelled');
-      if (method === 'reaches') return {};
-      if (method === 'fail') throw new RlnetError('PEER_UNKNOWN', 'No such thing.', 'Ask another.');
-      return { method, params };
-    },
-    changed: () => {},
-  });
-  agent.mesh.reconcile(
-    own,
-    true,
-    'ipv4',
-    (options.peers ?? [1, 2, 3]).map((each) => parseAddress(`127.0.94.${each}`)),
-  );
-  onTestFinished(() => agent.mesh.close('the test is over'));
-  return agent;
-}
-
-function linked({ mesh }: TestAgent): string[] {
-  return mesh
-    .peers()
-    .filter(({ linked: isLinked }) => isLinked)
-    .map(({ host }) => host)
-    .sort();
-}
+const start = (tls: TlsMaterial, last: number, options?: TestAgentOptions): TestAgent =>
+  startTestAgent({ network: '127.0.94', port }, tls, last, options);
 
 describe('three agents', () => {
   test('find each other, have one link a pair, and hear each other', async () => {
@@ -187,85 +99,6 @@ describe('an agent does not let in', () => {
     );
     expect(linked(n1)).toEqual([]);
     expect(linked(n2)).toEqual([]);
-  });
-
-  test('a hello that says another name than the certificate', async () => {
-    const n1 = start(await demo('n1'), 1, { peers: [] });
-    const liar = start(await demo('n2'), 2, { peers: [1], name: 'n3' });
-    await vi.waitFor(
-      () => expect(liar.mesh.unreached()[0]?.reason).toContain('its hello says demo/n3'),
-      patience,
-    );
-    expect(linked(n1)).toEqual([]);
-  });
-
-  test('a peer with no protocol in common', async () => {
-    const n1 = start(await demo('n1'), 1, { peers: [] });
-    const future = start(await demo('n2'), 2, { peers: [1], protocol: { min: 2, max: 3 } });
-    await vi.waitFor(
-      () => expect(future.mesh.unreached()[0]?.reason).toContain('speaks protocol 2 to 3'),
-      patience,
-    );
-    expect(linked(n1)).toEqual([]);
-  });
-
-  test('either of two living machines with one certificate, and says so', async () => {
-    const n1 = start(await demo('n1'), 1, { peers: [] });
-    const n2 = start(await demo('n2'), 2, { peers: [1] });
-    await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), patience);
-    const twin = start(await demo('n2'), 3, {
-      peers: [1],
-      machineId: 'machine-n2',
-      bootId: 'a clone was booted',
-    });
-    for (const { mesh } of [n2, twin]) {
-      await vi.waitFor(() => expect(mesh.unreached()[0]?.reason).toContain('two machines'), patience);
-    }
-    expect(linked(n1)).toEqual([]);
-    expect(n1.mesh.troubles()).toEqual([expect.objectContaining({ code: 'twin', host: 'n2' })]);
-  });
-
-  test('a host that was another machine before, until it is unpinned', async () => {
-    const n1 = start(await demo('n1'), 1, { peers: [] });
-    n1.pins.set('n2', { machineId: 'the first machine' });
-    const n2 = start(await demo('n2'), 2, { peers: [1] });
-    await vi.waitFor(() => expect(n2.mesh.unreached()[0]?.reason).toContain('rlnet tls unpin n2'), patience);
-    expect(n1.mesh.troubles()).toEqual([expect.objectContaining({ code: 'machine', host: 'n2' })]);
-    n1.pins.delete('n2');
-    n1.mesh.unpin('n2');
-    expect(n1.mesh.troubles()).toEqual([]);
-    await vi.waitFor(() => expect(linked(n1)).toEqual(['n2']), { ...patience, timeout: 12_000 });
-  });
-
-  test('a host that says that it is the node of another', async () => {
-    const node = { isLocal: false, externalAddresses: [], status: 'ok' as const, statusText: 'OK' };
-    const nodes: RsNode[] = [{ ...node, uid: 3, address: parseAddress('127.0.94.3') }];
-    const n1 = start(await demo('n1'), 1, { peers: [], nodes });
-    const liar = start(await demo('n2'), 2, { peers: [1], nodeUid: 3 });
-    await vi.waitFor(
-      () => expect(liar.mesh.unreached()[0]?.reason).toContain('which RS has at 127.0.94.3'),
-      patience,
-    );
-    const n3 = start(await demo('n3'), 3, { peers: [1], nodeUid: 3 });
-    await vi.waitFor(() => expect(linked(n1)).toEqual(['n3']), patience);
-    await n3.mesh.request('n1', 'echo', {}, 1_000);
-    expect(n1.calls).toEqual(['echo from n3, a member']);
-  });
-
-  test('a peer of the other internal family', async () => {
-    const n1 = start(await demo('n1'), 1, { peers: [], internalFamily: 'ipv4' });
-    const n2 = start(await demo('n2'), 2, { peers: [1], internalFamily: 'ipv6' });
-    await vi.waitFor(
-      () => expect(n2.mesh.unreached()[0]?.reason).toMatch(/internal family is ipv[46], ours is ipv[46]/),
-      patience,
-    );
-    expect(linked(n1)).toEqual([]);
-    for (const { mesh } of [n1, n2]) {
-      await vi.waitFor(() => expect(mesh.refusals()).toMatchObject({ family: expect.any(Number) }), patience);
-      expect(mesh.troubles()).toMatchObject([
-        { code: 'family', text: expect.stringContaining('ours is ipv') },
-      ]);
-    }
   });
 
   test('an address of the other family is passed over, once counted and always shown', async () => {
