@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     // Generous: a test that hangs ends, and one on a busy machine does not fail for it.
     testTimeout: 15_000,
+    // All cores: vitest leaves one of them alone, which is half of two.
+    maxWorkers: '100%',
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { addTotals, type Totals, totalsLine } from '../../test/support/totals.ts';
 import { compare, lasting, marker, processesOf, readMachine } from './machine.ts';
-import { type Tier, tiers } from './tiers.ts';
+import { runsOf, type Tier, tiers } from './tiers.ts';
 
 const nothing: Totals = { passed: 0, failed: 0, skipped: 0 };
 const oneFailure: Totals = { ...nothing, failed: 1 };
@@ -79,27 +79,43 @@ async function checkFast(): Promise<void> {
   tell('check:fast', failure ?? 'passed', failure === undefined ? nothing : oneFailure);
 }
 
-async function runTier({ name, limitMinutes, hindrance }: Tier): Promise<void> {
+async function runTier(tier: Tier): Promise<void> {
+  const { name, limitMinutes, hindrance } = tier;
   console.log(`\n== ${name}`);
-  const files = globSync(`test/${name}/**/*.test.ts`).length;
-  if (files === 0) return tell(name, 'has no tests yet', nothing);
+  const files = globSync(`test/${name}/**/*.test.ts`);
+  if (files.length === 0) return tell(name, 'has no tests yet', nothing);
   const reason = hindrance();
   if (reason !== undefined) {
     // How many tests they hold shows only when they are loaded.
-    return tell(name, `skipped, ${reason} (${files} test files)`, { ...nothing, skipped: files });
+    return tell(name, `skipped, ${reason} (${files.length} test files)`, {
+      ...nothing,
+      skipped: files.length,
+    });
   }
-  const totalsFile = join(scratch, `${name}.json`);
-  const { failure } = await runProgram(
-    process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '--project', name],
-    full ? 8 * limitMinutes : limitMinutes,
-    { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0' },
+  const began = performance.now();
+  const minutesGone = (): number => (performance.now() - began) / 60_000;
+  const limit = full ? 8 * limitMinutes : limitMinutes;
+  let sumOfRuns = nothing;
+  const failures: string[] = [];
+  for (const [index, args] of runsOf(tier, files).entries()) {
+    const totalsFile = join(scratch, `${name}-${index}.json`);
+    const { failure } = await runProgram(
+      process.execPath,
+      ['node_modules/vitest/vitest.mjs', ...args],
+      limit - minutesGone(),
+      { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0' },
+    );
+    const totals = readTotals(totalsFile);
+    if (totals === undefined) failures.push(`${failure ?? 'ended'} before it had totals`);
+    else if (failure !== undefined && totals.failed === 0) failures.push(failure);
+    sumOfRuns = addTotals(sumOfRuns, totals ?? nothing);
+    if (interrupted !== undefined || minutesGone() > limit) break;
+  }
+  tell(
+    name,
+    [`${totalsLine(sumOfRuns)}, in ${Math.round(minutesGone() * 60)} s`, ...failures].join('; '),
+    addTotals(sumOfRuns, { ...nothing, failed: failures.length }),
   );
-  const totals = readTotals(totalsFile);
-  if (totals === undefined) tell(name, `${failure ?? 'ended'} before it had totals`, oneFailure);
-  else if (failure !== undefined && totals.failed === 0) {
-    tell(name, `${totalsLine(totals)}, but ${failure}`, addTotals(totals, oneFailure));
-  } else tell(name, totalsLine(totals), totals);
 }
 
 function readTotals(file: string): Totals | undefined {
@@ -158,7 +174,7 @@ function runProgram(
       clearTimeout(limit);
       clearTimeout(kill);
       stopProgram = undefined;
-      resolve({ failure: late ? `was stopped after ${limitMinutes} minutes` : failure });
+      resolve({ failure: late ? 'was stopped, as its time was over' : failure });
     };
     child.on('error', (error) => end(`could not be started (${error.message})`));
     child.on('close', (status, signal) =>

@@ -1,10 +1,16 @@
 import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 
 /** A tier of docs/testing.md: a project of vitest.config.ts with its tests in `test/NAME/`. */
 export type Tier = {
   readonly name: string;
   /** A sampled run that takes longer is stopped; a full one has eight times as long. */
   readonly limitMinutes: number;
+  /**
+   * For a tier whose files wait for most of their time, and do not meet: two at a time, but for these, which measure how long things
+   * take and have the machine for themselves. Without it the files run as vitest.config.ts has it.
+   */
+  readonly alone?: readonly string[];
   /** Why it cannot run here; `undefined` if it can. */
   readonly hindrance: () => string | undefined;
 };
@@ -23,12 +29,25 @@ export const tiers: readonly Tier[] = [
   {
     name: 'lab',
     limitMinutes: 25,
+    alone: ['test/lab/agents.test.ts', 'test/lab/demo.test.ts', 'test/lab/mesh.test.ts'],
     hindrance: () =>
       needsRoot() ??
       tries('bridges, veth and overlay mounts', ['unshare', '--mount', '--net', 'sh', '-ec', parts]) ??
       tries('systemd-nspawn', ['systemd-nspawn', '-D', '/', '--volatile=yes', ...nspawnOptions, 'true']),
   },
 ];
+
+/** The runs of vitest that a tier is made of, each as its arguments; `files` are all of its test files. */
+export function runsOf({ name, alone }: Tier, files: readonly string[]): string[][] {
+  const project = ['run', '--project', name];
+  if (alone === undefined) return [project];
+  const together = files.filter((file) => !alone.includes(file));
+  const atATime = [`--maxWorkers=${Math.min(2, availableParallelism())}`, '--fileParallelism'];
+  return [
+    [...project, ...atATime, ...together],
+    [...project, ...files.filter((file) => alone.includes(file))],
+  ].filter((run) => run.some((argument) => files.includes(argument)));
+}
 
 /** What the lab is made of, in namespaces that end with the shell. */
 const parts = `

@@ -5,6 +5,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compare, marker, mountPoints, processesOf } from '../../scripts/test.d/machine.ts';
+import { runsOf, tiers } from '../../scripts/test.d/tiers.ts';
 import { sampleOf } from '../support/sampling.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -43,9 +44,25 @@ async function runTiers(
       [join(checkout, 'scripts/test.d/main.ts'), ...args],
       { cwd: project, env: { ...process.env, NO_COLOR: '1' } },
       (_error, stdout, stderr) =>
-        resolve({ status: child.exitCode ?? -1, lines: `${stderr}${stdout}`.trimEnd().split('\n') }),
+        resolve(withoutOthers(child.exitCode ?? -1, `${stderr}${stdout}`.trimEnd().split('\n'))),
     );
   });
+}
+
+/** What the run would have come to, had nobody else brought labs up or down on this machine at the same time. */
+function withoutOthers(status: number, said: readonly string[]): { status: number; lines: string[] } {
+  const ofOthers = said.filter((line) => /^machine: (?:left behind|taken away): (?!process)/.test(line));
+  if (ofOthers.length === 0) return { status, lines: [...said] };
+  const lines = said.filter((line) => !ofOthers.includes(line));
+  const [, passed, failed, skipped] =
+    /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(lines.pop() ?? '') ?? [];
+  // Each is told twice: when it is found, and before the closing line.
+  const ours = Number(failed) - ofOthers.length / 2;
+  if (!lines.some((line) => line.startsWith('machine: '))) lines.splice(-1, 0, 'machine: is as it was');
+  return {
+    status: ours === 0 && status === 1 ? 0 : status,
+    lines: [...lines, `${passed} passed, ${ours} failed, ${skipped} skipped`],
+  };
 }
 
 const passing = "import { it } from 'vitest'; it('passes', () => {});";
@@ -55,7 +72,7 @@ describe('scripts/test', { timeout: 60_000 }, () => {
     const { status, lines } = await runTiers({ 'test/unit/a.test.ts': passing }, ['unit', 'sim']);
     expect(lines.slice(-6)).toEqual([
       'check:fast: passed',
-      'unit: 1 passed, 0 failed, 0 skipped',
+      expect.stringMatching(/^unit: 1 passed, 0 failed, 0 skipped, in \d+ s$/),
       'sim: has no tests yet',
       'machine: is as it was',
       '',
@@ -75,7 +92,7 @@ describe('scripts/test', { timeout: 60_000 }, () => {
       ['sim', 'unit'],
     );
     expect(lines).toContain('check:fast: ended with status 3');
-    expect(lines).toContain('unit: 0 passed, 1 failed, 0 skipped');
+    expect(lines).toContainEqual(expect.stringMatching(/^unit: 0 passed, 1 failed, 0 skipped, in \d+ s$/));
     expect(lines.at(-1)).toBe('1 passed, 2 failed, 0 skipped');
     expect(status).toBe(1);
   });
@@ -85,7 +102,11 @@ describe('scripts/test', { timeout: 60_000 }, () => {
       { 'vitest.config.js': "throw new Error('no configuration');", 'test/unit/a.test.ts': passing },
       ['unit'],
     );
-    expect(lines).toContain('unit: ended with status 1 before it had totals');
+    expect(lines).toContainEqual(
+      expect.stringMatching(
+        /^unit: 0 passed, 0 failed, 0 skipped, in \d+ s; ended with status 1 before it had totals$/,
+      ),
+    );
     expect(lines.at(-1)).toBe('0 passed, 1 failed, 0 skipped');
     expect(status).toBe(1);
   });
@@ -119,6 +140,30 @@ describe('scripts/test', { timeout: 60_000 }, () => {
     const { status, lines } = await runTiers({}, [argument]);
     expect(lines.at(-1)).toBe('usage: scripts/test [--full] [unit|sim|host|lab]...');
     expect(status).toBe(2);
+  });
+});
+
+describe('the runs of a tier', () => {
+  const files = ['test/lab/a.test.ts', 'test/lab/b.test.ts', 'test/lab/c.test.ts'];
+  const tier = { name: 'lab', limitMinutes: 1, hindrance: () => undefined };
+  const filesOf = (alone?: readonly string[]) =>
+    runsOf({ ...tier, ...(alone === undefined ? {} : { alone }) }, files).map((args) =>
+      args.filter((argument) => files.includes(argument)),
+    );
+
+  it('are one of all files, unless some are to be alone', () => {
+    expect(runsOf(tier, files)).toEqual([['run', '--project', 'lab']]);
+    expect(filesOf(['test/lab/b.test.ts'])).toEqual([
+      ['test/lab/a.test.ts', 'test/lab/c.test.ts'],
+      ['test/lab/b.test.ts'],
+    ]);
+    expect(filesOf(files)).toEqual([files]);
+    expect(filesOf([])).toEqual([files]);
+  });
+
+  it('name files that there are', () => {
+    for (const file of tiers.flatMap(({ alone = [] }) => alone))
+      expect(existsSync(join(checkout, file)), file).toBe(true);
   });
 });
 

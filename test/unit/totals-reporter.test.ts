@@ -109,3 +109,22 @@ describe('the closing line', { timeout: 60_000 }, () => {
     expect(lines.filter((line) => /^\d+ passed, \d+ failed/.test(line))).toEqual([]);
   });
 });
+
+it('where the time of a run went is said, longest first, when the totals are left to the caller', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rlnet-totals-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const slow = (ms: number) => `it('waits', () => new Promise((resolve) => setTimeout(resolve, ${ms})));`;
+  const { lines } = await runVitest(
+    {
+      'quick.test.ts': `it('passes', () => {});`,
+      'slow.test.ts': `beforeAll(() => new Promise((resolve) => setTimeout(resolve, 2_000)));${slow(1)}`,
+      'slower.test.ts': slow(4_500),
+    },
+    { RLNET_TOTALS_FILE: join(folder, 'totals.json') },
+  );
+  expect(lines.slice(-3)).toEqual([
+    expect.stringMatching(/^ +[4-9]\.\d s {2}slower\.test\.ts$/),
+    expect.stringMatching(/^ +[2-4]\.\d s {2}slow\.test\.ts$/),
+    expect.stringMatching(/^ +\d\.\d s {2}1 other files$/),
+  ]);
+}, 60_000);

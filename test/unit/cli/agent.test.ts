@@ -251,7 +251,9 @@ describe.skipIf(!isRoot)('two agents', () => {
     return { homes, agents, enter };
   }
 
-  test('see each other over TLS; the text shows nothing that --json lacks', { timeout: 60_000 }, async () => {
+  test('see each other over TLS; the text shows nothing that --json lacks', {
+    timeout: 180_000,
+  }, async () => {
     const { homes } = await pair();
     const [{ runtime }] = homes;
     const at = ['--runtime-directory', runtime];
@@ -417,6 +419,6 @@ async function sameInBoth(
       expectAllInJson(text.stdout, data);
       look(text.stdout, data, text.exitCode);
     },
-    { timeout: 10_000, interval: 100 },
+    { timeout: 40_000, interval: 100 },
   );
 }
