@@ -21,7 +21,6 @@ import { type Address, type Family, familyOf } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
-import { defaultBounds } from '../protocol/renumbering/bounds.ts';
 import type { ToldLock } from '../protocol/renumbering/lock.ts';
 import { type ClusterView, type HostState, maxKnownInState } from '../protocol/state.ts';
 import { callMethod, decodeResult, type Handlers } from './call.ts';
@@ -243,7 +242,7 @@ export class Agent {
             random: deps.random,
             files: deps.files,
             seeds: deps.settings.mesh.seeds,
-            bounds: defaultBounds,
+            bounds: deps.settings.renumbering.bounds,
           }),
           nodeUid: () => this.#state.nodeUid,
           admit,

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { LocatedDocument } from '../host/ports/document.ts';
 import { RlnetError } from '../protocol/errors.ts';
 import { meshPort } from '../protocol/messages.ts';
+import { type Bounds, defaultBounds, secondsSchema } from '../protocol/renumbering/bounds.ts';
 import { addressSchema } from '../protocol/schema.ts';
 
 const absolutePath = v.pipe(
@@ -21,6 +22,10 @@ function section<E extends v.ObjectEntries>(entries: E) {
 }
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+
+const boundSettings = Object.fromEntries(
+  Object.entries(defaultBounds).map(([name, seconds]) => [name, v.optional(secondsSchema, seconds)]),
+) as Record<keyof Bounds, ReturnType<typeof v.optional<typeof secondsSchema, number>>>;
 
 /** `/etc/rlnet/agent.yaml`. Every key is optional; docs/configuration.md says what each is for. */
 const settingsSchema = v.strictObject({
@@ -58,6 +63,10 @@ const settingsSchema = v.strictObject({
       'Invalid network: owner: hook needs hook: PATH, and no other owner takes one',
     ),
   ),
+  renumbering: section({
+    /** Seconds of every wait; `protocol/renumbering/bounds.ts` has what each is for. In the plans that this host's agent makes. */
+    bounds: section(boundSettings),
+  }),
   directories: section({
     state: v.optional(absolutePath, '/var/lib/rlnet'),
     runtime: v.optional(absolutePath, '/run/rlnet'),

@@ -10,11 +10,11 @@ export interface ArpAnswers {
   owners: string[];
 }
 
-/** It is asked for one second of work, or two. */
+/** It is asked for two seconds of work at most. */
 const timeoutMs = 5_000;
 
 /**
- * Runs arping(8) of iputils. Its exit status means something else in each mode and version (`-D` ends with 0 also where it could
+ * Runs arping(8) of iputils, and has it report after `waitMs`: its own bound is in whole seconds. Its exit status means something else in each mode and version (`-D` ends with 0 also where it could
  * not ask at all), so what it printed is the answer.
  * @throws RlnetError COMMAND_FAILED with what it said, where that is no report; what Exec throws.
  */
@@ -22,10 +22,12 @@ export async function runArping(
   exec: Exec,
   args: readonly string[],
   address: Address,
-  signal?: AbortSignal,
+  { waitMs, signal }: { waitMs: number; signal?: AbortSignal | undefined },
 ): Promise<ArpAnswers> {
   const options = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
-  const result = await exec.run('arping', [...args, address], options);
+  // It takes SIGINT for "that is enough", in every version.
+  const bounded = ['--signal=INT', `${waitMs / 1000}`, 'arping', ...args, address];
+  const result = await exec.run('timeout', bounded, options);
   const answers = parseArping(result.stdout, address);
   if (answers === undefined) {
     throw commandFailed(`arping ${args.join(' ')} ${address}`, result, 'Install arping of iputils.');

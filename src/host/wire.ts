@@ -19,9 +19,13 @@ import { reachByTcp } from './tcp-reach.ts';
 
 /** Enough for an owner that answers only every third to be heard twice. */
 const probes = 7;
-const spacingMs = 200;
-/** After the last question. RFC 5227 lets a host take 1 to 2 s between its own probes; an answer takes milliseconds. */
-const lastWaitMs = 1_000;
+const spacingMs = 100;
+/** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
+const lastWaitMs = 600;
+/** Where our own card has answered, others are waited for longer. */
+const allAnswersMs = 1_000;
+/** Two announcements are a second apart, and nothing is waited for. */
+const announcementMs = 1_100;
 /** Echoes at once, each with a process that waits up to a second for its answer. */
 const announcedAtOnce = 8;
 const announcementTries = 4;
@@ -121,16 +125,20 @@ async function askByArp(
     return await arpRound(
       host,
       ['-f', '-c', '1', '-w', '1', '-s', source, '-I', link],
-      address,
-      hasForeign,
+      { address, waitMs: lastWaitMs, enough: hasForeign },
       signal,
     );
   }
   const probe = ['-D', '-c', '1', '-w', '1', '-I', link];
-  const first = await arpRound(host, probe, address, (owners) => owners.size > 0, signal);
+  const first = await arpRound(
+    host,
+    probe,
+    { address, waitMs: lastWaitMs, enough: (owners) => owners.size > 0 },
+    signal,
+  );
   if (first.outcome !== 'answered' || hasForeign(new Set(first.owners))) return first;
   const all = ['-b', '-c', '8', '-w', '1', '-s', '0.0.0.0', '-I', link];
-  const second = await arpRound(host, all, address, hasForeign, signal);
+  const second = await arpRound(host, all, { address, waitMs: allAnswersMs, enough: hasForeign }, signal);
   return second.outcome === 'answered' ? answered(new Set([...first.owners, ...second.owners])) : first;
 }
 
@@ -138,8 +146,11 @@ async function askByArp(
 async function arpRound(
   { exec, clock }: Host,
   args: readonly string[],
-  address: Address,
-  enough: (owners: ReadonlySet<string>) => boolean,
+  {
+    address,
+    waitMs,
+    enough,
+  }: { address: Address; waitMs: number; enough: (owners: ReadonlySet<string>) => boolean },
   signal?: AbortSignal,
 ): Promise<WireAnswer> {
   const over = new AbortController();
@@ -149,7 +160,7 @@ async function arpRound(
   const probe = async (_: unknown, index: number): Promise<void> => {
     try {
       await sleep(clock, index * spacingMs, either);
-      const heard = await runArping(exec, args, address, either);
+      const heard = await runArping(exec, args, address, { waitMs, signal: either });
       for (const owner of heard.owners) owners.add(owner);
       if (enough(owners)) over.abort();
     } catch (thrown) {
@@ -243,7 +254,9 @@ async function announceByArp(
   signal?: AbortSignal,
 ): Promise<Address[]> {
   await Promise.all(
-    ['-U', '-A'].map((kind) => runArping(exec, [kind, '-c', '2', '-I', link], address, signal)),
+    ['-U', '-A'].map((kind) =>
+      runArping(exec, [kind, '-c', '2', '-I', link], address, { waitMs: announcementMs, signal }),
+    ),
   );
   return await answering(neighbours, (neighbour) =>
     answersTo(exec, ['-I', link, '-I', address], neighbour, signal),

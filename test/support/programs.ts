@@ -12,7 +12,8 @@ export async function execWithPrograms(scripts: Readonly<Record<string, string>>
   const resolve = (file: string): string => (Object.hasOwn(scripts, file) ? `${directory}/${file}` : file);
   const exec = createExec();
   return {
-    run: (file, args, options) => exec.run(resolve(file), args, options),
+    run: (file, args, options) =>
+      exec.run(resolve(file), file === 'timeout' ? args.map(resolve) : args, options),
     lines: (file, args, onLine) => exec.lines(resolve(file), args, onLine),
   };
 }

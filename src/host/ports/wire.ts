@@ -12,8 +12,8 @@ export interface Wire {
   /**
    * Asks who has an address on an interface: ARP for IPv4, neighbour solicitations for IPv6. What others know of the address stays as it
    * is: an ARP probe has the sender 0.0.0.0 (RFC 5227), a solicitation the interface's link-local address. Settles at the first
-   * answer of another host, in milliseconds; as `silent` after about 2.5 s and 7 questions, so that one is heard that answers only
-   * every third. Where only a card of this host answers, others are waited for, up to 2.5 s more. A router that answers for
+   * answer of another host, in milliseconds; as `silent` after about 1.3 s and 7 questions, so that one is heard that answers only
+   * every third. Where only a card of this host answers, others are waited for, up to 1.7 s more. A router that answers for
    * others (proxy ARP) looks like an owner. That the questions left is proven, that answers may come in is not: on a host that drops
    * them, or behind a switch port that does not forward yet, its gateway is silent too.
    */
@@ -24,7 +24,7 @@ export interface Wire {
 
   /**
    * Tells the segment that this host has an address that is bound on the interface. IPv4: gratuitous ARP, requests and
-   * replies, to everybody, 2 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
+   * replies, to everybody, 1 s. IPv6: the kernel sends an unsolicited advertisement only where `ndisc_notify` is set and only as it
    * adds the address, so each of `neighbours` is solicited *from* the address, which makes it learn our card (RFC 4861, 7.2.3). Other
    * traffic to a neighbour may solicit it first, from another address, so each is asked for an echo, up to four times, 1 s each,
    * eight neighbours at a time. Whose echo comes back to the address has our card in its table; of the others nothing is known.

@@ -62,7 +62,7 @@ export type BoundName = keyof typeof bounds;
 /** Seconds by name, as a plan carries them. */
 export type Bounds = Record<BoundName, number>;
 
-const secondsSchema = v.pipe(v.number(), v.minValue(1), v.maxValue(86_400));
+export const secondsSchema = v.pipe(v.number(), v.minValue(1), v.maxValue(86_400));
 
 export const boundsSchema = v.object(
   Object.fromEntries(Object.keys(bounds).map((name) => [name, secondsSchema])) as Record<

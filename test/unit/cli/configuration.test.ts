@@ -70,6 +70,13 @@ const cases: readonly Wrong[] = [
     names: /rs\.rladmin/,
   },
   {
+    title: 'a wait of no time',
+    spoil: () => 'renumbering:\n  bounds:\n    soak: 0\n',
+    code: 'CONFIG_INVALID',
+    at: [3, 11],
+    names: /renumbering\.bounds\.soak/,
+  },
+  {
     title: 'a hook without its path',
     spoil: () => 'network:\n  owner: hook\n',
     code: 'CONFIG_INVALID',

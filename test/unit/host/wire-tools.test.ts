@@ -70,10 +70,12 @@ describe('the report of arping', () => {
     const report =
       'ARPING 192.0.2.5 from 0.0.0.0 eth0\\nSent 0 probes (0 broadcast(s))\\nReceived 0 response(s)\\n';
     const exec = await execWithPrograms({ arping: `printf '${report}'` });
-    await expect(runArping(exec, ['-D'], parseAddress('192.0.2.5'))).rejects.toMatchObject({
-      code: 'COMMAND_FAILED',
-      message: 'No ARP packet for 192.0.2.5 could leave this host.',
-    });
+    await expect(runArping(exec, ['-D'], parseAddress('192.0.2.5'), { waitMs: 1_000 })).rejects.toMatchObject(
+      {
+        code: 'COMMAND_FAILED',
+        message: 'No ARP packet for 192.0.2.5 could leave this host.',
+      },
+    );
   });
 });
 

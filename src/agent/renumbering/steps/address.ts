@@ -118,11 +118,13 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
         if (bound.is !== 'done') await askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress);
       }
-      await untilSeen(deps, plan, address);
+      // The address stays on its card from here on, so that the owner's own taking it up needs no second announcement.
+      const { name } = change.link;
+      const announced = wire.announce({ interface: name, address, neighbours: neighboursOf(plan) }, signal);
+      await Promise.all([untilSeen(deps, plan, address), announced]);
       await owner.persist(change, backupDirectory(plan), signal);
       await kernel.keep();
       await owner.activate(change, signal);
-      await wire.announce({ interface: change.link.name, address, neighbours: neighboursOf(plan) }, signal);
     },
   };
 }
