@@ -85,7 +85,9 @@ export function createDeadMan(options: {
       if ((await files.readIfExists(script)) !== undefined)
         await files.writeAtomic(wordFile, `${word}\n`, 0o600);
     },
-    takenOver: () => readWord(mark),
+    // A mark that a crash left behind its script is none of the next renumbering.
+    takenOver: async () => ((await files.readIfExists(script)) === undefined ? undefined : readWord(mark)),
+    isDisarmed: async () => (await files.readIfExists(script)) === undefined,
     disarm: async () => {
       const armed = (await files.readIfExists(script)) !== undefined;
       // First: without it no timer of any boot does anything.

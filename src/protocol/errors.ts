@@ -61,6 +61,7 @@ const codes = {
   LOCK_STATE_UNKNOWN: { exit: 7, retryable: true },
   LOCK_TAKEN: { exit: 7, retryable: true },
   NODE_NOT_DOWN: { exit: 7, retryable: true },
+  REGISTRATION_LOST: { exit: 7, retryable: false },
   REGISTRATION_REFUSED: { exit: 7, retryable: true },
   RENUMBERING_NOT_OPEN: { exit: 7, retryable: false },
   RENUMBERING_OPEN: { exit: 7, retryable: false },

@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { parseAddress } from '../../src/protocol/address.ts';
 import { forwardSteps } from '../../src/protocol/renumbering/steps.ts';
 import { full, sampleOf } from '../support/sampling.ts';
 import type { PlannedFault } from '../support/sim/points.ts';
 import { Stream } from '../support/sim/random.ts';
-import { abortedAt, plain, randomStory, unitFails } from '../support/sim/renumbering/stories.ts';
-import { type Story, type Told, tell } from '../support/sim/renumbering/story.ts';
+import {
+  abortedAt,
+  firstFaultNames,
+  plain,
+  randomStory,
+  unitFails,
+  untilAt,
+  usual,
+} from '../support/sim/renumbering/stories.ts';
+import { asks, type Stage, type Story, type Told, tell } from '../support/sim/renumbering/story.ts';
 
 /** `tell` holds every event and the end of a story against the invariants S1 to S8 and L1, and throws where one is broken. */
 
@@ -34,6 +43,158 @@ describe('a renumbering', () => {
     expect(ends(told).filter((end) => end === 'done').length).toBeGreaterThan(0);
   });
 
+  it('is begun once where two people start it at the same moment', async () => {
+    const told = await tell(
+      {
+        ...plain(2),
+        name: 'twice',
+        meanwhile: async (stage) => {
+          const [plan] = stage.plans;
+          if (plan === undefined) return;
+          for (const id of ['aaaaaaaaaaaa', 'bbbbbbbbbbbb'])
+            asks(stage, 'another', stage.cluster.agent('n2').running?.start({ ...plan, id }));
+        },
+      },
+      'a',
+    );
+    expect([told.seen.get('start: taken'), told.seen.get('another: RENUMBERING_OPEN')]).toEqual([1, 2]);
+    expect(ends(told)).toEqual(['done']);
+  });
+
+  it.each(['ipv4', 'ipv6'] as const)(
+    'of a node whose external address is the same moves both (%s)',
+    async (family) => {
+      for (const change of [
+        {},
+        { kind: 'dual_homed' },
+        { kind: 'cut_over' },
+        { kind: 'already_bound' },
+      ] as const)
+        expect(ends(await tell({ ...plain(2), family, external: true, change }, 'a'))).toEqual(['done']);
+      expect(ends(await tell({ ...unitFails(2), family, external: true }, 'a'))).toEqual([
+        'rolled_back UNIT_FAILED',
+      ]);
+    },
+  );
+
+  it('is proven by one more boot where the plan asks for it', async () => {
+    const story: Story = {
+      ...plain(2),
+      name: 'proven',
+      change: { options: { ...usual, proveByReboot: true } },
+    };
+    const told = await tell(story, 'a');
+    expect(ends(told)).toEqual(['done']);
+    expect(
+      told.points.filter(({ what, when }) => what === 'systemctl reboot' && when === 'before').length,
+    ).toBe(2);
+    expect(told.records.slice(-4)).toEqual([
+      'done forward prove',
+      'intent forward release',
+      'done forward release',
+      'closed',
+    ]);
+  });
+
+  it('leaves the proof out where somebody asks to abort before it, or a node joins that it could take out of service', async () => {
+    const story = (meanwhile: (stage: Stage) => Promise<void>): Story => ({
+      ...plain(2),
+      name: 'unproven',
+      change: { options: { ...usual, proveByReboot: true } },
+      meanwhile,
+    });
+    const aborted = await tell(
+      story(async (stage) => {
+        await untilAt(stage, 'rejoin');
+        stage.cluster.rs.join(4, parseAddress('192.0.2.99'));
+        await untilAt(stage, 'prove');
+        asks(stage, 'abort', stage.cluster.agent('n2').running?.abort('000000000002', 'root', 'enough'));
+      }),
+      'a',
+    );
+    const joined = await tell(
+      story(async (stage) => {
+        await untilAt(stage, 'rejoin');
+        stage.cluster.rs.join(4, parseAddress('192.0.2.99'));
+      }),
+      'a',
+    );
+    for (const told of [aborted, joined]) {
+      expect(ends(told)).toEqual(['done']);
+      expect(told.records).not.toContain('intent forward prove');
+    }
+    expect(joined.records).toContain('alarm forward prove');
+  });
+
+  it('goes back where somebody gives the node another address in RS before the unit starts', async () => {
+    const told = await tell(
+      {
+        ...plain(2),
+        name: 'registered-over',
+        meanwhile: async (stage) => {
+          await untilAt(stage, 'enable');
+          expect(stage.cluster.rs.seed(['node', '2', 'addr', 'set', '192.0.2.2'])).toBe(0);
+        },
+      },
+      'a',
+    );
+    expect(ends(told)).toEqual(['rolled_back REGISTRATION_LOST']);
+  });
+
+  it('of a cluster of two goes back at once where RS without its quorum does not take the address', async () => {
+    const change = { options: { ...usual, acceptOutage: true } };
+    const told = await tell({ name: 'two-nodes', nodes: 2, uids: [2], change }, 'a');
+    expect(ends(told)).toEqual(['rolled_back COMMAND_FAILED']);
+    expect(told.records.filter((record) => record === 'intent forward register').length).toBe(1);
+  });
+
+  it('is not taken down again by an abort once the dead man has brought it up at the new address', async () => {
+    const told = await tell(
+      {
+        ...plain(2),
+        name: 'aborted-after-the-dead-man',
+        meanwhile: async (stage) => {
+          const { host, deadMan } = stage.cluster.agent('n2');
+          await untilAt(stage, 'enable');
+          host.stop('rlnet');
+          await stage.kernel.runUntil(() => deadMan.acted > 0, 600_000);
+          await stage.kernel.run(1_000);
+          host.start('rlnet');
+          await untilAt(stage, 'rejoin');
+          asks(stage, 'abort', stage.cluster.agent('n2').running?.abort('000000000002', 'root', 'too late'));
+        },
+      },
+      'a',
+    );
+    expect(ends(told)).toEqual(['done']);
+    expect([told.deadMen, told.seen.get('abort: taken')]).toEqual([1, 1]);
+  });
+
+  it('frees the lock for good only when a majority has that on disk, so that no one disk brings it back', async () => {
+    const told = await tell(
+      {
+        ...plain(2),
+        name: 'released-alone',
+        meanwhile: async (stage) => {
+          const { network } = stage.cluster;
+          const { host } = stage.cluster.agent('n2');
+          await untilAt(stage, 'release');
+          network.isolate('n2');
+          await stage.kernel.run(120_000);
+          expect(stage.cluster.agent('n2').running?.open?.step).toBe('release');
+          // Its disk alone has it; now that is lost, as when the host is installed anew.
+          stage.cluster.agent('n2').kill();
+          host.disk.unlink('/var/lib/rlnet/lock.json');
+          host.disk.syncAll();
+          await stage.kernel.run(5_000);
+          network.rejoin('n2');
+        },
+      },
+      'a',
+    );
+    expect(ends(told)).toEqual(['done']);
+  });
+
   it('is the same run again for the same seed, and another for another', async () => {
     const hashes = await Promise.all(['a', 'a', 'b'].map(async (seed) => (await tell(plain(2), seed)).hash));
     expect(hashes[0]).toBe(hashes[1]);
@@ -49,9 +210,7 @@ const stories: readonly Story[] = [
   {
     ...plain(2),
     name: 'without-reboot',
-    change: {
-      options: { reboot: false, cutOver: false, proveByReboot: false, acceptOutage: false, acceptShards: [] },
-    },
+    change: { options: { ...usual, reboot: false } },
   },
 ];
 
@@ -108,7 +267,8 @@ const seedsThatFoundBugs: readonly [seed: string, what: string][] = [
 
 describe('whatever goes wrong', () => {
   it.each(seedsThatFoundBugs)('seed %s: %s', async (seed) => {
-    await expect(tell(randomStory(new Stream(`random story ${seed}`)), seed)).resolves.toBeDefined();
+    const story = randomStory(new Stream(`random story ${seed}`), firstFaultNames);
+    await expect(tell(story, seed)).resolves.toBeDefined();
   });
 
   const seeds = Array.from({ length: full ? 2_000 : 60 }, (_, index) => String(1_000 + index));

@@ -26,13 +26,16 @@ function storyOf(name: string, seed: string): Story | undefined {
 async function many(count: number, from: number): Promise<void> {
   const began = performance.now();
   const endings = new Map<string, number>();
+  const seen = new Map<string, number>();
   const broken: string[] = [];
   for (let number = from; number < from + count; number++) {
     const seed = String(number);
     const story = storyOf('random', seed);
     if (story === undefined) return;
     try {
-      const { endings: all } = await tell(story, seed);
+      const { endings: all, seen: some, deadMen } = await tell(story, seed);
+      const came = deadMen > 0 ? [...some.keys(), 'a dead man acted'] : some.keys();
+      for (const what of came) seen.set(what, (seen.get(what) ?? 0) + 1);
       for (const { outcome, reason } of all) {
         const ending = `${outcome} ${reason ?? ''}`;
         endings.set(ending, (endings.get(ending) ?? 0) + 1);
@@ -43,6 +46,8 @@ async function many(count: number, from: number): Promise<void> {
   }
   for (const [ending, times] of [...endings].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${ending}`);
   for (const line of broken.slice(0, 50)) console.log(line);
+  console.log('stories in which it came about:');
+  for (const [what, times] of [...seen].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${what}`);
   const seconds = (performance.now() - began) / 1000;
   console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${broken.length} broken`);
   process.exitCode = broken.length === 0 ? 0 : 1;
@@ -65,8 +70,17 @@ if (values.seeds !== undefined) {
       if (wanted === undefined || wanted.test(line)) console.log(line);
     };
     try {
-      const { points, ...rest } = await tell(story, seed, print);
-      console.log(JSON.stringify({ ...rest, points: points.length }, undefined, 1));
+      const { endings, points, left, seen, hash, ms, deadMen } = await tell(story, seed, print);
+      const told = {
+        endings,
+        points: points.length,
+        left,
+        seen: Object.fromEntries(seen),
+        hash,
+        ms,
+        deadMen,
+      };
+      console.log(JSON.stringify(told, undefined, 1));
     } catch (thrown) {
       console.error(thrown instanceof Error ? thrown.message : thrown);
       process.exitCode = 1;

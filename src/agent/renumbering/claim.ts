@@ -100,6 +100,15 @@ export async function askHeld(
   return claim.members.length - (said.length - granted) < majority(claim) ? 'absent' : 'unknown';
 }
 
+/** Whether a majority of the members has on disk that the claim is closed: no one disk's loss brings it back then. */
+export async function isClosedForMajority(deps: ClaimDependencies, claim: Claim): Promise<boolean> {
+  const answers = await askMembers(deps, claim, (host) =>
+    deps.peers.call(host, 'held', claim, heldTimeoutMs),
+  );
+  const closed = answers.filter((answer) => !(answer instanceof RlnetError) && answer.held === 'closed');
+  return closed.length >= majority(claim);
+}
+
 /**
  * Closes a claim: here, durably, and then at all that can be reached; the others learn it from any that has.
  * @returns how many of the members have it on disk

@@ -4,6 +4,7 @@ import type { Rs } from '../../host/ports/rs.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import {
   type Claim,
+  closingsAlone,
   decideGrant,
   type GrantDecision,
   isClosed,
@@ -117,6 +118,11 @@ export class LockKeeper {
   }
 
   /** Open claims that are known here, granted by this agent or by others. */
+  /** What this agent may decide by; undefined while it has no record of what it granted before. */
+  get #known(): LockState | undefined {
+    return this.#state?.learned === false ? undefined : this.#state;
+  }
+
   openClaims(): Claim[] {
     const { granted } = this.#state ?? {};
     const all = [...(granted === undefined ? [] : [granted]), ...this.#others.values()];
@@ -133,6 +139,8 @@ export class LockKeeper {
       }
       if (told.granted === undefined) this.#others.delete(host);
       else this.#others.set(host, told.granted);
+      // At once, and not when it is asked for something: those who know may be gone by then.
+      if (this.#known === undefined) await this.#learn(await this.#deps.rsView());
       if (this.#state !== undefined) await this.#become(merged(this.#state, told));
     });
   }
@@ -142,7 +150,7 @@ export class LockKeeper {
     return this.#next(async () => {
       const view = await this.#deps.rsView();
       await this.#learn(view);
-      const decision = decideGrant(this.#state, claim, caller, view, [...this.#others.values()]);
+      const decision = decideGrant(this.#known, claim, caller, view, [...this.#others.values()]);
       if (decision.grant) await this.#become(decision.state);
       return decision;
     });
@@ -153,12 +161,11 @@ export class LockKeeper {
     return stillGranted(this.#state, claim) ? 'granted' : 'absent';
   }
 
-  /** Notes for good that a claim is closed. */
+  /** Notes for good that a claim is closed, for which nothing else has to be known. */
   close(claim: Pick<Claim, 'host' | 'epoch'>): Promise<void> {
     return this.#next(async () => {
       await this.#learn(await this.#deps.rsView());
-      if (this.#state === undefined) throw unlearned();
-      await this.#become(withClosed(this.#state, claim));
+      await this.#become(withClosed(this.#state ?? closingsAlone, claim));
     });
   }
 
@@ -166,18 +173,18 @@ export class LockKeeper {
   nextEpoch(): Promise<number> {
     return this.#next(async () => {
       await this.#learn(await this.#deps.rsView());
-      if (this.#state === undefined) throw unlearned();
-      return this.#state.highestEpoch + 1;
+      if (this.#known === undefined) throw unlearned();
+      return this.#known.highestEpoch + 1;
     });
   }
 
   async #learn(view: (RsView & { own: number }) | undefined): Promise<void> {
-    if (this.#state !== undefined || view === undefined) return;
+    if (this.#known !== undefined || view === undefined) return;
     const others = view.uids.filter((uid) => uid !== view.own);
     const known = learned(others, await this.#deps.askOthers(others));
     if (known === undefined) return;
     for (const claim of known.open) this.#others.set(`learned ${claim.host}`, claim);
-    await this.#become(known.state);
+    await this.#become(this.#state === undefined ? known.state : merged(known.state, this.#state));
   }
 
   async #become(state: LockState): Promise<void> {

@@ -3,9 +3,15 @@ import { type Clock, sleep, type Timer } from '../../host/ports/clock.ts';
 import type { DeadMan } from '../../host/ports/dead-man.ts';
 import { asRlnetError, type RlnetError } from '../../protocol/errors.ts';
 import { signOfLifeSeconds, wordBeforeDone, wordBeforeIntent } from '../../protocol/renumbering/dead-man.ts';
-import { type Action, type Facts, nextAction } from '../../protocol/renumbering/next-action.ts';
+import {
+  type Action,
+  type Facts,
+  heldGoodFor,
+  nextAction,
+  ruleOf,
+} from '../../protocol/renumbering/next-action.ts';
 import type { Probe } from '../../protocol/renumbering/probe.ts';
-import type { Progress } from '../../protocol/renumbering/progress.ts';
+import { type Progress, secondsSince } from '../../protocol/renumbering/progress.ts';
 import type {
   BootTime,
   JournalRecord,
@@ -245,6 +251,7 @@ export class Renumbering {
     // The dead man may have come between: it acts on its own from then on, and what was intended is off.
     await this.#noteTakeOver();
     if (this.progress.takenOver !== progress.takenOver) return;
+    if (ruleOf(progress.direction, step).held && !(await this.#heldIsFresh())) return;
     this.#inFlight = actName(progress.direction, step, attempt);
     try {
       await executor.act(this.progress, attempt);
@@ -258,6 +265,12 @@ export class Renumbering {
       attempt,
       error: error === undefined ? undefined : { reason: error.report(), retryable: error.retryable },
     };
+  }
+
+  /** Asked last: an agent that slept since the answer may have slept while somebody freed the lock. It asks again then. */
+  async #heldIsFresh(): Promise<boolean> {
+    const { at } = this.#held ?? {};
+    return at !== undefined && secondsSince(at, await this.#deps.bootClock.now()) <= heldGoodFor;
   }
 
   async #noteTakeOver(): Promise<void> {

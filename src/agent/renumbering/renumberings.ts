@@ -63,6 +63,8 @@ export class Renumberings {
   /** Why the journal that is open cannot be gone on with. */
   #stuck: RlnetError | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** Two people may start or resume at the same moment: one after the other. */
+  #beginning: Promise<unknown> = Promise.resolve();
 
   /**
    * Takes up what was under way, if anything was.
@@ -108,7 +110,11 @@ export class Renumberings {
    * Begins to carry out a plan. It is on disk when this resolves.
    * @throws RlnetError RENUMBERING_OPEN; JOURNAL_NOT_WRITABLE
    */
-  async start(plan: Plan): Promise<void> {
+  start(plan: Plan): Promise<void> {
+    return this.#next(() => this.#start(plan));
+  }
+
+  async #start(plan: Plan): Promise<void> {
     this.#requireNone();
     const { clock, bootClock, files } = this.#deps;
     // First: what cannot be carried out here must not be begun.
@@ -139,7 +145,11 @@ export class Renumberings {
    * Goes on with the one that stopped. That a person asked for it is on disk when this resolves.
    * @throws RlnetError RENUMBERING_NOT_OPEN, RENUMBERING_OPEN; JOURNAL_DAMAGED; JOURNAL_NOT_WRITABLE
    */
-  async resume(planId: string, by: string): Promise<void> {
+  resume(planId: string, by: string): Promise<void> {
+    return this.#next(() => this.#resume(planId, by));
+  }
+
+  async #resume(planId: string, by: string): Promise<void> {
     if (this.#open?.progress.plan.id !== planId && this.#stopped?.progress.plan.id !== planId) {
       throw new RlnetError(
         'RENUMBERING_NOT_OPEN',
@@ -183,6 +193,12 @@ export class Renumberings {
   async close(): Promise<void> {
     this.#ended.abort(new Error('the agent ends'));
     await this.#running;
+  }
+
+  #next<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#beginning.then(action);
+    this.#beginning = result.catch(() => {});
+    return result;
   }
 
   /** @throws RlnetError RENUMBERING_OPEN for any but the given one that stopped */

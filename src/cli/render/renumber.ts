@@ -1,7 +1,8 @@
 import type { Result } from '../../protocol/methods.ts';
+import type { PlanOptions } from '../../protocol/renumbering/plan.ts';
 import type { JournalRecord } from '../../protocol/renumbering/records.ts';
 import type { PlanReport } from '../../protocol/renumbering/request.ts';
-import { forwardSteps, type Step } from '../../protocol/renumbering/steps.ts';
+import { forwardPathOf, type Step } from '../../protocol/renumbering/steps.ts';
 import { renderTable } from './table.ts';
 
 /** A plan for the person who decides: what, how, who sees it, what stands in the way. */
@@ -22,7 +23,7 @@ export function renderPlan(report: PlanReport): string {
     `  kind      ${plan.kind.replace('_', ' ')}, on ${change.link.name}${change.link.mac === undefined ? '' : ` (${change.link.mac})`}`,
     `  owner     ${plan.owner}`,
     `  unit      ${plan.unit.unit}`,
-    `  steps     ${stepsOf(options.reboot).join(', ')}`,
+    `  steps     ${stepsOf(options).join(', ')}`,
     `  estimate  out of service for about ${plan.estimateSeconds} s`,
     ...(plan.external === undefined
       ? []
@@ -54,8 +55,10 @@ function block(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 }
 
-function stepsOf(reboot: boolean): string[] {
-  return forwardSteps.map((step) => (step === 'restart' && !reboot ? 'restart (the unit alone)' : step));
+function stepsOf(options: PlanOptions): string[] {
+  return forwardPathOf(options).map((step) =>
+    step === 'restart' && !options.reboot ? 'restart (the unit alone)' : step,
+  );
 }
 
 /** Plans and renumberings of all hosts. */
@@ -186,6 +189,7 @@ export function renderSteps(
 /** Whose time the steps are that are not rlnet's own: of the host, of RS, and the soak. */
 const others: Readonly<Partial<Record<Step, string>>> = {
   restart: 'the host',
+  prove: 'the host, RS and the soak',
   demote: 'RS',
   register: 'RS',
   restore_registration: 'RS',

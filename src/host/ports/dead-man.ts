@@ -20,6 +20,8 @@ export interface DeadMan {
   setWord(word: DirectionWord): Promise<void>;
   /** The word that it acted on; undefined while it has not. */
   takenOver(): Promise<DirectionWord | undefined>;
+  /** Whether none is there that could act, for this plan or another, rendered by this version or another. */
+  isDisarmed(): Promise<boolean>;
   /** Stops the timer and takes script, word and mark away. Idempotent. */
   disarm(): Promise<void>;
 }

@@ -16,13 +16,14 @@ const outageCodes: readonly string[] = [
   'ACTION_RUNNING',
   'SHARD_WITHOUT_REPLICA',
 ];
-/** The gate before the lock is given back, and so before the next node. */
+/** The gate before the lock is given back, and so before the next node; and before the restart that is a proof. */
 const gateCodes: readonly string[] = ['SHARDS_NOT_IN_SYNC', 'ACTION_RUNNING'];
 
 /** The guards that are asked before the act of a step. */
 export function guardsOf(step: Step): readonly Guard[] {
   if (step === 'preflight') return guards;
-  const codes = step === 'release' ? gateCodes : outageCodes;
+  const codes =
+    step === 'release' ? gateCodes : step === 'prove' ? [...outageCodes, ...gateCodes] : outageCodes;
   return guards.filter(({ code }) => codes.includes(code));
 }
 

@@ -39,10 +39,15 @@ export const lockStateSchema = v.object({
     v.record(nameSchema, epochSchema),
     v.check((closed) => Object.keys(closed).length <= maxHosts, `Invalid: more than ${maxHosts} hosts`),
   ),
+  /** False while it does not know what it granted before: it has lost its record, or never had one, and keeps closings alone. */
+  learned: v.optional(v.literal(false)),
 });
 export type LockState = v.InferOutput<typeof lockStateSchema>;
 
 export const noLockState: LockState = { highestEpoch: 0, closed: {} };
+
+/** What an agent without a record keeps of closings until it has learned the rest: it grants nothing by it. */
+export const closingsAlone: LockState = { ...noLockState, learned: false };
 
 export function isClosed(
   { closed }: Pick<LockState, 'closed'>,
@@ -199,12 +204,11 @@ export function learned(
   answers: ReadonlyMap<number, ToldLock>,
 ): { state: LockState; open: Claim[] } | undefined {
   const told = others.flatMap((uid) => answers.get(uid) ?? []);
-  const states = told.filter((answer) => answer !== 'none');
-  if (states.length === 0) {
-    return told.length === others.length ? { state: noLockState, open: [] } : undefined;
-  }
-  if (told.length * 2 <= others.length) return undefined;
-  const state = states.reduce((known, each) => merged(known, each), noLockState);
+  const given = told.filter((answer) => answer !== 'none');
+  const states = given.filter((answer) => answer.learned !== false);
+  const enough = states.length === 0 ? told.length === others.length : told.length * 2 > others.length;
+  if (!enough) return undefined;
+  const state = given.reduce((known, each) => merged(known, each), noLockState);
   const open = states.flatMap(({ granted }) =>
     granted === undefined || isClosed(state, granted) ? [] : [granted],
   );

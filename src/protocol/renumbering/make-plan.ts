@@ -135,7 +135,7 @@ function effectsOf(
       ? []
       : ["The host is not restarted, which leaves the vendor's order: the unit is stopped in its place."]),
     options.proveByReboot
-      ? 'One more restart proves that the new address survives a boot.'
+      ? 'Once the node is OK at its new address, one more restart of the host proves that the address survives a boot: the node is out of service once more.'
       : 'That the new address survives a boot is not proven by a boot (--prove-by-reboot does).',
     ...(next === undefined ? [] : [`Node ${next} or another one that is OK tells RS the new address.`]),
   ];

@@ -61,6 +61,7 @@ const forwardBounds: Readonly<Record<ForwardStep, BoundName>> = {
   enable: 'unit',
   start: 'start',
   rejoin: 'rejoin',
+  prove: 'restart',
   release: 'resync',
 };
 
@@ -80,7 +81,8 @@ export function boundOf(
   return { seconds, after: committed ? 'alarm' : after };
 }
 
-function ruleOf(direction: Direction, step: Step): StepRule {
+/** What has to be known before the act of a step. */
+export function ruleOf(direction: Direction, step: Step): StepRule {
   return direction === 'forward' ? forwardRules[step as ForwardStep] : backRules[step as BackStep];
 }
 
@@ -100,8 +102,11 @@ export function nextAction(progress: Progress, facts: Facts): Action {
     };
   }
   if (progress.takenOver === 'both') return stopAfterTakeOver(progress.takenOver);
-  if (progress.abort !== undefined && direction === 'forward' && !committed) {
-    return { do: 'turn', reason: abortReason(progress.abort) };
+  // What the dead man has brought up is not taken down again for an abort.
+  if (progress.abort !== undefined && direction === 'forward' && progress.takenOver === undefined) {
+    if (!committed) return { do: 'turn', reason: abortReason(progress.abort) };
+    if (step === 'prove' && progress.intent === undefined)
+      return { do: 'note_done', step, evidence: `left out: ${progress.abort.by} asked to abort` };
   }
   const { probe } = facts;
   if (probe.is === 'done') return { do: 'note_done', step, evidence: probe.evidence };
@@ -114,7 +119,9 @@ export function nextAction(progress: Progress, facts: Facts): Action {
 
   const acted = facts.acted?.attempt === (progress.intent?.attempt ?? 0) ? facts.acted : undefined;
   const error = acted?.error;
-  if (error !== undefined && !error.retryable) {
+  // Without its quorum RS is likely to refuse for as long as the node is out: the way back is not put off by trying again.
+  const isFinal = error?.retryable === false || (step === 'register' && progress.plan.options.acceptOutage);
+  if (error !== undefined && isFinal) {
     const given = giveUp(progress, step, error.reason);
     if (given !== undefined) return given;
   }
@@ -165,8 +172,8 @@ function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefi
  * the way leads back, where it holds the new one it goes on; where that is open the dead man has both addresses to offer.
  */
 function withoutLock({ direction, intended }: Progress, step: Step): Action {
-  if (direction === 'forward' && step === 'external') {
-    return { do: 'note_done', step, evidence: 'left as it was: the lock was freed by somebody else' };
+  if (direction === 'forward' && (step === 'external' || step === 'prove')) {
+    return { do: 'note_done', step, evidence: 'left out: the lock was freed by somebody else' };
   }
   if (direction === 'forward' && !intended.has('register')) return { do: 'turn', reason: lockLost };
   return { do: 'close', outcome: 'stopped', reason: lockLost };
@@ -183,7 +190,10 @@ function giveUp(
   after: AfterBound = 'turn',
 ): Action | undefined {
   if (after === 'alarm' || progress.committed) {
-    return progress.alarmed.has(step) ? undefined : { do: 'alarm', step, reason };
+    if (!progress.alarmed.has(step)) return { do: 'alarm', step, reason };
+    // The node is in service, and others wait for the lock: a proof that cannot be begun is left out.
+    const isLeftOut = step === 'prove' && progress.intent === undefined;
+    return isLeftOut ? { do: 'note_done', step, evidence: `left out: ${reason.message}` } : undefined;
   }
   if (progress.direction === 'back' || progress.takenOver !== undefined || after === 'stop') {
     return { do: 'close', outcome: 'stopped', reason };

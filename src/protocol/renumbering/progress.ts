@@ -1,6 +1,6 @@
 import type { Plan } from './plan.ts';
 import type { BootTime, JournalRecord, Reason, RenumberingOutcome } from './records.ts';
-import { backStepsFor, type Direction, type ForwardStep, forwardSteps, type Step } from './steps.ts';
+import { backStepsFor, type Direction, type ForwardStep, forwardPathOf, type Step } from './steps.ts';
 
 /** An act that was about to happen. */
 export interface Intent {
@@ -36,7 +36,8 @@ export interface Progress {
   closed: { outcome: RenumberingOutcome; reason: Reason | undefined } | undefined;
 }
 
-const isForward = (step: Step): step is ForwardStep => (forwardSteps as readonly Step[]).includes(step);
+const forward: readonly Step[] = forwardPathOf({ proveByReboot: true });
+const isForward = (step: Step): step is ForwardStep => forward.includes(step);
 
 /** The steps that are left to look at once the dead man has acted. */
 const afterTakeOver: readonly Step[] = ['rejoin', 'release'];
@@ -48,11 +49,12 @@ const afterTakeOver: readonly Step[] = ['rejoin', 'release'];
 export function progressOf(records: readonly JournalRecord[]): Progress {
   const [first, ...rest] = records;
   if (first?.type !== 'open') throw new RangeError('the first record is not of type open');
+  const path = forwardPathOf(first.plan.options);
   let progress: Progress = {
     plan: first.plan,
     direction: 'forward',
-    path: forwardSteps,
-    step: forwardSteps[0],
+    path,
+    step: path[0],
     stepSince: first.at,
     intent: undefined,
     intended: new Map(),
@@ -114,6 +116,8 @@ export function advance(progress: Progress, record: JournalRecord): Progress {
     case 'turned': {
       if (progress.direction === 'back') throw new RangeError('it turned back twice');
       if (progress.committed) throw new RangeError('it turned back after the node had rejoined');
+      if (progress.takenOver !== undefined)
+        throw new RangeError('it turned back after the dead man had acted');
       const path = backStepsFor(new Set(progress.intended.keys()));
       return {
         ...progress,

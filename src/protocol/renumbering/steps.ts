@@ -20,7 +20,15 @@ export const forwardSteps = [
   'rejoin',
   'release',
 ] as const;
-export type ForwardStep = (typeof forwardSteps)[number];
+/** `prove` is one more, right before `release`, where the plan asks for a proof by a boot. */
+export type ForwardStep = (typeof forwardSteps)[number] | 'prove';
+
+/** All steps forward of a plan, in order. */
+export function forwardPathOf({ proveByReboot }: { proveByReboot: boolean }): ForwardStep[] {
+  return forwardSteps.flatMap((step): ForwardStep[] =>
+    step === 'release' && proveByReboot ? ['prove', step] : [step],
+  );
+}
 
 export const backSteps = [
   'stop',
@@ -35,7 +43,9 @@ export const backSteps = [
 export type BackStep = (typeof backSteps)[number];
 
 export type Step = ForwardStep | BackStep;
-export const stepSchema = v.picklist([...new Set<Step>([...forwardSteps, ...backSteps])]);
+export const stepSchema = v.picklist([
+  ...new Set<Step>([...forwardPathOf({ proveByReboot: true }), ...backSteps]),
+]);
 
 export const directionSchema = v.picklist(['forward', 'back']);
 /** `forward`: to the new address. `back`: to the old one. It turns once at most, and never from back to forward. */
@@ -70,6 +80,8 @@ export const forwardRules: Readonly<Record<ForwardStep, StepRule>> = {
   enable: plain,
   start: plain,
   rejoin: plain,
+  // Takes the node out once more, with no way back: the gate to the next node is asked as well.
+  prove: outage,
   // Every shard in sync and no action running: the gate to the next node.
   release: asked,
 };

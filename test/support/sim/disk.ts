@@ -31,7 +31,12 @@ export type SimNode = SimFile | SimDirectory;
 
 /** An error as the system gives it. */
 export function systemError(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code });
+  // Without a stack: it would say nothing, and costs more than the call that failed.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = Object.assign(new Error(`${code}: ${path}`), { code });
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }
 
 /**
@@ -47,6 +52,8 @@ export class SimDisk {
   /** How many of the next fsyncs of files or directories fail with EIO. */
   failingSyncs = 0;
   readonly #listeners = new Set<(path: string) => void>();
+  /** What was asked for since a name came or went. */
+  readonly #exists = new Map<string, boolean>();
 
   /** @throws ENOENT, ENOTDIR */
   find(path: string): SimNode {
@@ -60,13 +67,17 @@ export class SimDisk {
     return node;
   }
 
+  /** Cheap enough to be asked after every event. */
   exists(path: string): boolean {
-    try {
-      this.find(path);
-      return true;
-    } catch {
-      return false;
+    let found = this.#exists.get(path);
+    if (found === undefined) {
+      let node: SimNode | undefined = this.root;
+      for (const part of partsOf(path))
+        node = node?.kind === 'directory' ? node.entries.get(part) : undefined;
+      found = node !== undefined;
+      this.#exists.set(path, found);
     }
+    return found;
   }
 
   /** @throws ENOENT, EISDIR */
@@ -190,6 +201,7 @@ export class SimDisk {
       if (node.kind === 'file') afterPowerCut(node, chance);
       else entriesAfterPowerCut(node, chance);
     });
+    this.#changed('/');
     // Names that are gone now hide what hung on them; names that came back do so with the durable part of theirs.
     forEach(this.root, (node) => {
       node.unsynced = [];
@@ -203,6 +215,7 @@ export class SimDisk {
   }
 
   #changed(path: string): void {
+    this.#exists.clear();
     for (const listener of this.#listeners) listener(path);
   }
 
@@ -222,8 +235,15 @@ function directory(mode: number): SimDirectory {
   return { kind: 'directory', mode, entries: new Map(), durable: new Map(), unsynced: [] };
 }
 
-function partsOf(path: string): string[] {
-  return path.split('/').filter((part) => part !== '');
+const partsByPath = new Map<string, readonly string[]>();
+
+function partsOf(path: string): readonly string[] {
+  let parts = partsByPath.get(path);
+  if (parts === undefined) {
+    parts = path.split('/').filter((part) => part !== '');
+    partsByPath.set(path, parts);
+  }
+  return parts;
 }
 
 function change(parent: SimDirectory, action: (entries: Map<string, SimNode>) => void): void {

@@ -364,7 +364,7 @@ export class SimHost implements Machine, RsMachine {
   // --- RS and units
 
   isRsActive(): boolean {
-    return this.#isAwake && this.unit(rsUnit)?.activeState === 'active';
+    return this.#isAwake && this.#units.get(rsUnit)?.activeState === 'active';
   }
 
   /** As its package brings it: enabled, and inactive until the next boot. Durable. */

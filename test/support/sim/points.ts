@@ -29,8 +29,11 @@ export type FaultAtPoint =
   /** The host is cut off the network for `lastsMs`; the process goes on. */
   | { kind: 'cut'; lastsMs: number };
 
-/** @param at how many points come before it: of the run for the first fault, since the one before for any other */
-export type PlannedFault = FaultAtPoint & { at: number };
+/**
+ * @param at   how many points come before it: of the run for the first fault, since the one before for any other
+ * @param host which host is struck, and of it the agent; the one whose point it is where it is absent
+ */
+export type PlannedFault = FaultAtPoint & { at: number; host?: string };
 
 /**
  * The points of a run, numbered as they come. Run a story once without a fault to know how many there are; then once for each, with a fault
@@ -43,6 +46,8 @@ export class CrashPoints {
   #faults: readonly PlannedFault[] = [];
   /** Since the start, or the fault that struck last. */
   #since = 0;
+  /** Who is struck where a fault names another host than that of its point. */
+  victim: (host: string) => { host: Struck; process: SimProcess | undefined } | undefined = () => undefined;
   /** Those that counted, in order. */
   readonly passed: Point[] = [];
 
@@ -73,14 +78,15 @@ export class CrashPoints {
     this.#faults = later;
     this.#since = 0;
     this.#kernel.note('fault', `${next.kind} at point ${this.passed.length - 1}: ${what}, ${when}`);
-    this.#strike(host, process, next);
+    const other = next.host === undefined || next.host === host.name ? undefined : this.victim(next.host);
+    this.#strike(other?.host ?? host, other === undefined ? process : other.process, next);
     if (!process.isAlive) await new Promise<never>(() => {});
   }
 
-  #strike(host: Struck, process: SimProcess, fault: FaultAtPoint): void {
+  #strike(host: Struck, process: SimProcess | undefined, fault: FaultAtPoint): void {
     switch (fault.kind) {
       case 'kill':
-        process.exit();
+        process?.exit();
         return;
       case 'power':
         host.powerOff();

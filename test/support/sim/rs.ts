@@ -2,13 +2,12 @@ import type { Files } from '../../../src/host/ports/files.ts';
 import type { Rs } from '../../../src/host/ports/rs.ts';
 import { parseNodeId, rladminCommands } from '../../../src/host/rs.ts';
 import { type Address, familyOf } from '../../../src/protocol/address.ts';
+import { RlnetError } from '../../../src/protocol/errors.ts';
 import {
   type ClusterConfig,
   defaultModelTimings,
   hasQuorum,
-  heard,
   housekeeping,
-  type Liveness,
   type NodeRecord,
   type View,
 } from '../standin/model.ts';
@@ -23,6 +22,9 @@ export const nodeIdFile = '/etc/opt/redislabs/node.id';
 const heartbeatMs = 1_000;
 /** What `rladmin` takes, milliseconds. */
 const rladminMs = { low: 100, high: 1_000 };
+
+/** What RS was told before its `rladmin` was killed it has done, or not, after so long. */
+const landsWithinMs = 2_000;
 
 /** What RS needs to know of the machine that a node runs on. */
 export interface RsMachine {
@@ -48,10 +50,19 @@ export class SimRs {
   readonly #kernel: Kernel;
   readonly #network: SimNetwork;
   readonly #machines = new Map<number, RsMachine>();
-  readonly #liveness = new Map<number, Liveness>();
+  readonly #liveness = new Map<number, Map<number, number>>();
   #config: ClusterConfig;
-  /** Commands whose name has this in it fail, or say that they worked; neither has an effect. */
-  readonly faults: { failing?: RegExp | undefined; lying?: RegExp | undefined } = {};
+  /**
+   * Commands whose name has this in it fail, or say that they worked; neither has an effect. Slow ones take so long, at most what they are
+   * given; RS has what was sent to it by then, and may carry it out a little later all the same.
+   */
+  readonly faults: {
+    failing?: RegExp | undefined;
+    lying?: RegExp | undefined;
+    slow?: { commands: RegExp; ms: number } | undefined;
+  } = {};
+  /** Commands that had an effect after whoever gave them was killed, or had been told that they were. */
+  late = 0;
 
   constructor(
     kernel: Kernel,
@@ -102,14 +113,34 @@ export class SimRs {
         return text === undefined ? undefined : parseNodeId(text, nodeIdFile);
       },
       ...rladminCommands((argv, timeoutMs) => {
-        const took = Math.min(process.latency.between(rladminMs.low, rladminMs.high), timeoutMs);
         const what = `rladmin ${argv.join(' ')}`;
+        const { slow } = this.faults;
+        const usual = process.latency.between(rladminMs.low, rladminMs.high);
+        const needs = slow?.commands.test(what) === true ? slow.ms : usual;
+        const took = Math.min(needs, timeoutMs);
         const machine = uid === undefined ? undefined : this.#machines.get(uid);
         if (uid === undefined || machine === undefined)
           return process.call(took, what, () => runRladmin(argv, undefined));
         const run = (): RladminResult => this.rladmin(uid, argv);
         if (argv[0] !== 'node') return process.call(took, what, run);
+        let ended = false;
+        if (needs > usual) {
+          process.onExit(() => {
+            if (!ended) this.#mayLand(process, what, run);
+            ended = true;
+          });
+        }
         return machine.command(process, what, { low: took, high: took }, () => {
+          if (ended) return { exitCode: 1, stdout: '', stderr: '' };
+          ended = true;
+          if (needs > timeoutMs) {
+            this.#mayLand(process, what, run);
+            throw new RlnetError(
+              'COMMAND_TIMEOUT',
+              `${what} was killed after ${timeoutMs} ms.`,
+              'Look at RS.',
+            );
+          }
           if (this.faults.failing?.test(what) === true)
             return { exitCode: 1, stdout: '', stderr: 'ERROR: made up by the simulation\n' };
           const isLying = this.faults.lying?.test(what) === true;
@@ -117,6 +148,33 @@ export class SimRs {
         });
       }),
     };
+  }
+
+  /** A node that somebody joins without rlnet: a machine of its own with RS and no agent. */
+  join(uid: number, address: Address): void {
+    const machine: RsMachine = {
+      name: `n${uid}`,
+      wall: () => this.#kernel.now,
+      isRsActive: () => true,
+      holds: (held) => held === address,
+      command: async (_process, _what, _took, act) => act(),
+    };
+    this.#config = {
+      ...this.#config,
+      version: this.#config.version + 1,
+      nodes: [...this.#config.nodes, nodeRecord(uid, address)],
+    };
+    this.#machines.set(uid, machine);
+    this.#liveness.set(uid, new Map(this.#config.nodes.map((node) => [node.uid, this.#kernel.now])));
+    for (const liveness of this.#liveness.values()) liveness.set(uid, this.#kernel.now);
+  }
+
+  #mayLand(process: SimProcess, what: string, run: () => RladminResult): void {
+    if (process.latency.chance(0.5)) return;
+    this.#kernel.world(process.latency.between(0, landsWithinMs), `${what} lands late`, () => {
+      this.late += 1;
+      run();
+    });
   }
 
   #beat(): void {
@@ -128,7 +186,7 @@ export class SimRs {
         const to = this.#machines.get(viewer);
         if (to === undefined || !to.isRsActive()) continue;
         if (to !== from && !this.#network.path(from.name, to.name).isUp) continue;
-        this.#liveness.set(viewer, heard(this.#config, liveness, { uid, from: address }, this.#kernel.now));
+        liveness.set(uid, this.#kernel.now);
       }
     }
     const master = this.#machines.get(this.#config.masterUid)?.isRsActive()

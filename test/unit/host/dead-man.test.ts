@@ -229,9 +229,14 @@ describe('the dead man', () => {
     await deadMan.postpone();
     expect(state.restarts).toBe(2);
 
+    expect(await deadMan.isDisarmed()).toBe(false);
     await deadMan.disarm();
+    expect(await deadMan.isDisarmed()).toBe(true);
     expect(await deadMan.isArmed(plan)).toBe(false);
     expect(await deadMan.takenOver()).toBeUndefined();
     expect(state.active).toBe(false);
+    // As a crash in the middle of it would leave it.
+    writeFileSync(`${directory}/taken-over`, 'both\n');
+    expect(await deadMan.takenOver()).toBeUndefined();
   });
 });

@@ -8,8 +8,10 @@ import { outcomeSchema } from '../../../src/protocol/renumbering/records.ts';
 import {
   type BackStep,
   backSteps,
+  backStepsFor,
   type ForwardStep,
-  forwardSteps,
+  forwardPathOf,
+  forwardRules,
 } from '../../../src/protocol/renumbering/steps.ts';
 
 const page = readFileSync(new URL('../../../docs/address-change.md', import.meta.url), 'utf8');
@@ -32,7 +34,7 @@ const code = (word: string): string => `\`${word}\``;
 describe('docs/address-change.md', () => {
   it('has every guard in the order and the very words of the code', () => {
     const askedAt = (name: string): string => {
-      const at = (['preflight', 'restart', 'release'] as const).filter((step) =>
+      const at = (['preflight', 'restart', 'prove', 'release'] as const).filter((step) =>
         guardsOf(step).some((each) => each.code === name),
       );
       return at.map((step) => (step === 'restart' ? 'demote, disable, restart' : step)).join(', ');
@@ -49,8 +51,32 @@ describe('docs/address-change.md', () => {
     );
   });
 
-  it('has every step forward in its order', () => {
-    expect(table('Steps').map(([, step]) => step)).toEqual(forwardSteps.map(code));
+  it('has every step forward in its order, and what is asked before it', () => {
+    const asked = (step: ForwardStep): string => {
+      const { guards: guarded, held } = forwardRules[step];
+      return [guarded ? 'guards' : '', held ? 'held' : ''].filter((word) => word !== '').join();
+    };
+    const said = (cell = ''): string =>
+      ['guards', 'held'].filter((word) => new RegExp(`\\b${word}\\b`).test(cell)).join();
+    expect(table('Steps').map(([, step, , , before]) => [step, said(before)])).toEqual(
+      forwardPathOf({ proveByReboot: true }).map((step) => [code(step), asked(step)]),
+    );
+  });
+
+  it('says of every step back after which steps forward it is taken', () => {
+    let before = '';
+    const written = new Map<string, string>();
+    for (const [step = '', after = ''] of table('The way back')) {
+      if (after !== 'the same') before = after;
+      written.set(step, before);
+    }
+    for (const step of forwardPathOf({ proveByReboot: false })) {
+      const named = backSteps.filter((back) => {
+        const after = written.get(code(back)) ?? '';
+        return after === 'always' || after.includes(code(step));
+      });
+      expect([step, named]).toEqual([step, backStepsFor(new Set([step]))]);
+    }
   });
 
   it('has every step back in its order', () => {
@@ -79,9 +105,9 @@ describe('docs/address-change.md', () => {
     const follows = (from: string, to: string): boolean =>
       new RegExp(`^ *${from} --> ${to}$`, 'm').test(drawing);
     const missing = [
-      ...forwardSteps
-        .slice(1)
-        .map((to, index): [ForwardStep | undefined, string] => [forwardSteps[index], to]),
+      ...[forwardPathOf({ proveByReboot: false }), forwardPathOf({ proveByReboot: true })].flatMap((path) =>
+        path.slice(1).map((to, index): [ForwardStep | undefined, string] => [path[index], to]),
+      ),
       ...backSteps
         .slice(1)
         .map((to, index): [string, string] => [`back_${backSteps[index]}`, `back_${to satisfies BackStep}`]),

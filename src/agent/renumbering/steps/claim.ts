@@ -1,8 +1,17 @@
 import type { DeadMan } from '../../../host/ports/dead-man.ts';
 import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
+import { RlnetError } from '../../../protocol/errors.ts';
+import { majorityOf } from '../../../protocol/renumbering/plan.ts';
 import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../../protocol/renumbering/progress.ts';
-import { askHeld, type ClaimDependencies, claimOf, closeClaim, takeLock } from '../claim.ts';
+import {
+  askHeld,
+  type ClaimDependencies,
+  claimOf,
+  closeClaim,
+  isClosedForMajority,
+  takeLock,
+} from '../claim.ts';
 import type { StepExecutor } from '../renumbering.ts';
 
 export interface ClaimStepDependencies extends ClaimDependencies {
@@ -45,18 +54,34 @@ export function releaseStep(deps: ClaimStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
       if ((await kernel.standing()) !== undefined) return notDone('a trial address is still there');
-      if (await deadMan.isArmed(progress.plan)) return notDone('the dead man is armed');
+      if (!(await deadMan.isDisarmed())) return notDone('the dead man is armed');
       const claim = claimOf(progress);
       if (claim === undefined) return done('there was no claim');
-      return keeper.answerHeld(claim) === 'closed' ? done('the lock is free') : notDone('the lock is held');
+      if (keeper.answerHeld(claim) !== 'closed') return notDone('the lock is held');
+      if (!wasHeld(progress)) return done('the claim is withdrawn');
+      return (await isClosedForMajority(deps, claim))
+        ? done('a majority notes that the lock is free')
+        : notDone('too few note that the lock is free');
     },
     act: async (progress) => {
       await kernel.takeBack();
       await deadMan.disarm();
       const claim = claimOf(progress);
-      if (claim !== undefined) await closeClaim(deps, claim);
+      if (claim === undefined) return;
+      const noted = await closeClaim(deps, claim);
+      if (!wasHeld(progress) || noted >= majorityOf(progress.plan)) return;
+      throw new RlnetError(
+        'LOCK_NO_MAJORITY',
+        `${noted} of ${claim.members.length} nodes note that the lock is free.`,
+        'It is tried again by itself; start rlnet on the others.',
+      );
     },
   };
+}
+
+/** A claim that found no majority is withdrawn, for which nobody has to be reached. */
+function wasHeld({ intended }: Progress): boolean {
+  return intended.has('preflight');
 }
 
 /** Guards are all there is to it: they are asked before its act, and that it acted says that they passed. */

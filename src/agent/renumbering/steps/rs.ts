@@ -1,4 +1,5 @@
 import type { BootClock } from '../../../host/ports/boot-clock.ts';
+import type { HostPower } from '../../../host/ports/host-power.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
 import type { Address } from '../../../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
@@ -25,7 +26,8 @@ export interface RsStepDependencies {
 /** RS holds the new address, as another node than the registrar shows it where there is one. */
 export function registerStep(deps: RsStepDependencies): StepExecutor {
   return {
-    probe: async ({ plan }) => holdsAddress(await rowFromPeer(deps, plan), plan.change.to.address),
+    probe: async ({ plan, intent }) =>
+      holdsAddress(await rowFromPeer(deps, plan, intent?.attempt), plan.change.to.address),
     act: (progress, attempt) =>
       register(deps, progress, 'register', attempt, progress.plan.change.to.address),
   };
@@ -54,7 +56,7 @@ export function restoreRegistrationStep(deps: RsStepDependencies): StepExecutor 
       const { plan, intended } = progress;
       const asked = intended.get('register')?.at;
       const landing = asked === undefined ? 0 : await stillLandingFor(deps, plan, asked);
-      const row = await rowFromPeer(deps, plan);
+      const row = await rowFromPeer(deps, plan, progress.intent?.attempt);
       const address = holdsAddress(row, plan.change.from.address);
       if (address.is === 'done' && landing > 0) {
         return unknown(`the registration of the new address may still land for ${Math.ceil(landing)} s`);
@@ -106,6 +108,27 @@ export function rejoinStep(deps: RsStepDependencies, addressOf: (plan: Plan) => 
   };
 }
 
+/**
+ * The node has come back from one more boot, and is OK at its new address through the soak. A boot that nobody asked for proves as much.
+ */
+export function proveStep(deps: RsStepDependencies & { power: HostPower }): StepExecutor {
+  const { bootClock, power } = deps;
+  const rejoin = rejoinStep(deps, ({ change }) => change.to.address);
+  const sameBoot = async ({ done: seen }: Progress): Promise<boolean> =>
+    (await bootClock.now()).bootId === seen.get('rejoin')?.bootId;
+  return {
+    probe: async (progress) => {
+      if (await sameBoot(progress)) return notDone('not restarted since it rejoined');
+      const probe = await rejoin.probe(progress);
+      return probe.is === 'not_done' ? unknown(`restarted, but ${probe.evidence} so far`) : probe;
+    },
+    act: async (progress) => {
+      const { nodeUid, id } = progress.plan;
+      if (await sameBoot(progress)) await power.reboot(`rlnet proves the address of node ${nodeUid} (${id})`);
+    },
+  };
+}
+
 async function isOk(deps: RsStepDependencies, plan: Plan, wanted: Address): Promise<Probe> {
   const [here, there] = await Promise.all([ownRow(deps.rs, plan), rowFromPeer(deps, plan)]);
   for (const [row, where] of [
@@ -122,10 +145,28 @@ async function ownRow(rs: Rs, { nodeUid }: Plan): Promise<RsNode> {
   return rowIn((await rs.nodeTable()).nodes, nodeUid);
 }
 
-/** The node's row as another node's rladmin shows it: the first that answers. */
-async function rowFromPeer({ peers }: RsStepDependencies, plan: Plan): Promise<RsNode> {
+/**
+ * Whether RS has the new address still, as another node shows it. Before the unit is started: it would come up where nobody looks for it.
+ * @throws RlnetError REGISTRATION_LOST where it has another one; an answer that cannot be had keeps no node out of service
+ */
+export async function requireRegistered(deps: RsStepDependencies, plan: Plan): Promise<void> {
+  const { address } = plan.change.to;
+  const row = await rowFromPeer(deps, plan).catch(() => undefined);
+  if (row === undefined || row.address === address) return;
+  throw new RlnetError(
+    'REGISTRATION_LOST',
+    `RS had ${address} for node ${plan.nodeUid} and has ${row.address ?? 'no address'} now.`,
+    'Find out who ran rladmin node addr set meanwhile, then plan anew.',
+  );
+}
+
+/**
+ * The node's row as another node's rladmin shows it: the first that answers.
+ * @param skip so many hosts are asked last: those that acted before, as a registrar's own answer is no second opinion
+ */
+async function rowFromPeer({ peers }: RsStepDependencies, plan: Plan, skip = 0): Promise<RsNode> {
   let last: RlnetError | undefined;
-  for (const host of registrarsOf(plan, 0)) {
+  for (const host of registrarsOf(plan, skip)) {
     try {
       return rowIn((await peers.call(host, 'node_table', {}, tableTimeoutMs)).nodes, plan.nodeUid);
     } catch (thrown) {

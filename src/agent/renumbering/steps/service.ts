@@ -96,13 +96,21 @@ export function enableStep({ units }: ServiceStepDependencies): StepExecutor {
   };
 }
 
-export function startStep({ units, signal }: ServiceStepDependencies): StepExecutor {
+/** @param before what has to be so right before; rejects where it is not */
+export function startStep(
+  { units, signal }: ServiceStepDependencies,
+  before: (progress: Progress) => Promise<void> = async () => {},
+): StepExecutor {
   return {
     probe: async ({ plan }) => {
       const { activeState, result } = await units.record(plan.unit.unit);
       return activeState === 'active' ? done('active') : notDone(`${activeState}, Result=${result}`);
     },
-    act: ({ plan }) => units.start(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal }),
+    act: async (progress) => {
+      await before(progress);
+      const { unit, bounds } = progress.plan;
+      await units.start(unit.unit, { boundMs: bounds.start * 1000, signal });
+    },
   };
 }
 

@@ -10,9 +10,11 @@ import {
 import { type ClaimStepDependencies, claimStep, preflightStep, releaseStep } from './claim.ts';
 import {
   externalStep,
+  proveStep,
   type RsStepDependencies,
   registerStep,
   rejoinStep,
+  requireRegistered,
   restoreRegistrationStep,
 } from './rs.ts';
 import {
@@ -45,8 +47,9 @@ export function createExecutors(deps: StepDependencies): Executors {
       register: registerStep(deps),
       external: externalStep(deps),
       enable: enableStep(deps),
-      start: startStep(deps),
+      start: startStep(deps, ({ plan }) => requireRegistered(deps, plan)),
       rejoin: rejoinStep(deps, ({ change }) => change.to.address),
+      prove: proveStep(deps),
       release: releaseStep(deps),
     },
     back: {

@@ -4,11 +4,11 @@ import { askGuardsOf } from '../../../../src/agent/renumbering/guards.ts';
 import type { Peers } from '../../../../src/agent/renumbering/peers.ts';
 import { Renumberings } from '../../../../src/agent/renumbering/renumberings.ts';
 import { createExecutors } from '../../../../src/agent/renumbering/steps/steps.ts';
-import { type Address, parseAddress, parseInterfaceAddress } from '../../../../src/protocol/address.ts';
+import { type Address, type Family, parseInterfaceAddress } from '../../../../src/protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../../src/protocol/errors.ts';
 import type { MethodName, Params, Result } from '../../../../src/protocol/methods.ts';
 import { defaultBounds } from '../../../../src/protocol/renumbering/bounds.ts';
-import type { Plan } from '../../../../src/protocol/renumbering/plan.ts';
+import type { MoveKind, Plan } from '../../../../src/protocol/renumbering/plan.ts';
 import type { Progress } from '../../../../src/protocol/renumbering/progress.ts';
 import type { JournalRecord, RenumberingOutcome } from '../../../../src/protocol/renumbering/records.ts';
 import { rsUnit, type Service, SimHost } from '../host.ts';
@@ -122,6 +122,7 @@ export class SimRenumberingAgent implements Service {
 
   #note(progress: Progress, record: JournalRecord): void {
     this.written.push(record);
+    this.#cluster.onRecord(progress.plan, record);
     if (record.type === 'closed') this.outcomes.set(progress.plan.id, record.outcome);
   }
 
@@ -142,13 +143,22 @@ export class RenumberingCluster {
   /** Addresses that a story gave to a host which has no business with them, `HOST ADDRESS`, and since when. */
   readonly foreign = new Map<string, number>();
 
-  constructor(kernel: Kernel, size: number) {
+  readonly family: Family;
+  /** Called with every record that an agent has written. */
+  onRecord: (plan: Plan, record: JournalRecord) => void = () => {};
+
+  constructor(kernel: Kernel, size: number, family: Family = 'ipv4') {
     this.kernel = kernel;
+    this.family = family;
     this.network = new SimNetwork(kernel);
     this.points = new CrashPoints(kernel, this.network);
+    this.points.victim = (name) => {
+      const { host, process } = this.agent(name);
+      return { host, process };
+    };
     this.hosts = Array.from({ length: size }, (_, index) => {
       const number = index + 1;
-      const addresses = [`192.0.2.${number}/24`];
+      const addresses = [this.#prefixed(number)];
       return new SimHost(
         kernel,
         this.network,
@@ -161,7 +171,7 @@ export class RenumberingCluster {
       this.network,
       this.hosts.map((machine) => ({
         uid: machine.plan.number,
-        address: addressOf(machine.plan.number),
+        address: parseInterfaceAddress(this.#prefixed(machine.plan.number)).address,
         machine,
       })),
     );
@@ -182,7 +192,18 @@ export class RenumberingCluster {
     return found;
   }
 
-  /** Node `uid` moves from .uid to .(50 + uid). */
+  #prefixed(uid: number): string {
+    return this.family === 'ipv6' ? `2001:db8::a${uid}/64` : `192.0.2.${uid}/24`;
+  }
+
+  /** Where node `uid` goes: in the network that it is in, or to another one. */
+  #target(uid: number, kind: MoveKind): string {
+    const isElsewhere = kind === 'dual_homed' || kind === 'cut_over';
+    if (this.family === 'ipv6') return `2001:db8${isElsewhere ? ':1' : ''}::b${uid}/64`;
+    return isElsewhere ? `198.51.100.${uid}/24` : `192.0.2.${50 + uid}/24`;
+  }
+
+  /** Node `uid` moves from .uid to .(50 + uid), or to the same of another network. */
   plan(uid: number, change: Partial<Plan> = {}): Plan {
     const { host } = this.agent(`n${uid}`);
     const mac = host.interfaces.links.find(({ name }) => name === 'eth0')?.mac;
@@ -193,17 +214,17 @@ export class RenumberingCluster {
       cluster: 'demo',
       host: host.name,
       nodeUid: uid,
-      family: 'ipv4',
+      family: this.family,
       kind: 'same_subnet',
       change: {
         link: { name: 'eth0', mac },
-        from: parseInterfaceAddress(`192.0.2.${uid}/24`),
-        to: parseInterfaceAddress(`192.0.2.${50 + uid}/24`),
+        from: parseInterfaceAddress(this.#prefixed(uid)),
+        to: parseInterfaceAddress(this.#target(uid, change.kind ?? 'same_subnet')),
       },
       members: this.hosts.map(({ name, plan: { number } }) => ({
         uid: number,
         host: name,
-        address: addressOf(number),
+        address: parseInterfaceAddress(this.#prefixed(number)).address,
       })),
       unit: recordOf(host, rsUnit),
       owner: 'ifupdown',
@@ -318,10 +339,6 @@ function addressesOf(host: SimHost): Address[] {
     .filter(({ name }) => name !== 'lo')
     .flatMap(({ addresses }) => addresses.map(({ address }) => address))
     .filter((address) => host.holds(address));
-}
-
-export function addressOf(uid: number): Address {
-  return parseAddress(`192.0.2.${uid}`);
 }
 
 function silentLog(kernel: Kernel, process: SimProcess): Log {

@@ -50,6 +50,7 @@ export class SimDeadMan {
     return {
       arm: async (plan) => {
         await files.makeDirectory(directory, 0o700);
+        for (const path of [script, mark, finished]) await files.remove(path);
         await files.writeAtomic(wordFile, 'old', 0o600);
         await files.writeAtomic(script, JSON.stringify(plan), 0o700);
         await this.#host.command(
@@ -64,17 +65,22 @@ export class SimDeadMan {
       postpone: () => process.call(5, 'postpones the dead man', postpone),
       isArmed: async (plan) => {
         const text = await files.readIfExists(script);
-        return this.#deadline !== undefined && text === JSON.stringify(plan);
+        return (
+          this.#deadline !== undefined && text !== undefined && (JSON.parse(text) as Plan).id === plan.id
+        );
       },
       setWord: async (word) => {
         if ((await files.readIfExists(script)) !== undefined) await files.writeAtomic(wordFile, word, 0o600);
       },
-      takenOver: () => readWord(files, mark),
+      takenOver: async () =>
+        (await files.readIfExists(script)) === undefined ? undefined : readWord(files, mark),
+      isDisarmed: async () => (await files.readIfExists(script)) === undefined,
       disarm: async () => {
+        // First: without it no timer of any boot does anything.
+        for (const path of [script, wordFile, mark, finished]) await files.remove(path);
         await this.#host.command(process, 'systemctl stop rlnet-dead-man.timer', { low: 5, high: 20 }, () => {
           this.#deadline = undefined;
         });
-        for (const path of [script, wordFile, mark, finished]) await files.remove(path);
       },
     };
   }
@@ -110,16 +116,19 @@ export class SimDeadMan {
       this.#host.command(process, `dead man: ${what}`, { low: 5, high: 50 }, act);
     await run('ends the agent', () => this.#host.process(this.#agent)?.exit());
     const { from, to } = plan.change;
-    if (word === 'old') {
+    if (word === 'old' && plan.kind !== 'already_bound') {
       const original = await files.readIfExists(`/var/lib/rlnet/backup-${plan.id}/original`);
       if (original !== undefined) await files.writeAtomic(ownerFile('eth0'), original, 0o644);
     }
     const has = (address: string): boolean =>
       this.#host.interfaces.links.some((link) => link.addresses.some((bound) => bound.address === address));
-    for (const [wanted, other] of [
-      ...(word === 'new' ? [] : [[from, to] as const]),
-      ...(word === 'old' ? [] : [[to, from] as const]),
-    ]) {
+    const moves = plan.kind !== 'already_bound';
+    for (const [wanted, other] of !moves
+      ? []
+      : [
+          ...(word === 'new' ? [] : [[from, to] as const]),
+          ...(word === 'old' ? [] : [[to, from] as const]),
+        ]) {
       await run(`ip addr replace ${wanted.address}`, () => {
         if (!has(wanted.address)) this.#host.interfaces.add('eth0', wanted);
       });

@@ -27,6 +27,12 @@ export interface HostFaults {
   failing?: RegExp | undefined;
   /** Commands whose name has this in it say that they worked, and did nothing. */
   lying?: RegExp | undefined;
+  /** Commands whose name has this in it take so many milliseconds longer. */
+  slow?: { commands: RegExp; ms: number } | undefined;
+}
+
+async function delayed(process: SimProcess, { slow }: HostFaults, what: string): Promise<void> {
+  if (slow?.commands.test(what) === true) await process.call(slow.ms, `${what} is slow`, () => {});
 }
 
 function failed(what: string): RlnetError {
@@ -41,6 +47,7 @@ export async function command(
   what: string,
   act: () => void,
 ): Promise<void> {
+  await delayed(process, faults, what);
   if (faults.failing?.test(what) === true) {
     await host.command(process, `${what} (fails)`, quick, () => {});
     throw failed(what);
@@ -53,6 +60,7 @@ export async function command(
 export function simUnitControl(host: SimHost, process: SimProcess, faults: HostFaults): UnitControl {
   const units = createSimUnitControl(process, host);
   const unless = async (what: string, action: () => Promise<void>): Promise<void> => {
+    await delayed(process, faults, what);
     if (faults.failing?.test(what) === true) throw failed(what);
     if (faults.lying?.test(what) !== true) await action();
   };
@@ -120,12 +128,18 @@ export function simKernelAddresses(
       changes.standing = { ...standing, timer };
     });
   };
+  /** Forward does not begin once the detached timer has taken it back. */
+  const requireStanding = (): void => {
+    if (current()?.takenBack === false) return;
+    throw new RlnetError('ADDRESS_CHANGE_TAKEN_BACK', 'It was taken back before it began.', 'Try again.');
+  };
   return {
     snapshot: async () => nothing,
     standing: () => process.call(1, 'read /run/rlnet', () => current()),
     rehearse: async (change, seconds) => {
       await arm('rehearsal', change, seconds);
       await run(`ip addr add ${change.to.address}/32`, () => {
+        requireStanding();
         if (!has(change.to.address)) host.interfaces.add(link, change.to);
       });
       return { elsewhere: [] };
@@ -133,6 +147,7 @@ export function simKernelAddresses(
     swap: async (change, seconds) => {
       await arm('swap', change, seconds);
       await run(`ip -batch swap to ${change.to.address}`, () => {
+        requireStanding();
         if (has(change.from.address)) host.interfaces.remove(link, change.from.address);
         if (!has(change.to.address)) host.interfaces.add(link, change.to);
       });
@@ -184,7 +199,12 @@ export function simNetworkOwner(host: SimHost, process: SimProcess, faults: Host
   };
   return {
     kind: 'ifupdown',
-    locate: async () => [],
+    locate: async (_link, address) =>
+      (await files.read(file))
+        .split('\n')
+        .flatMap((text, index) =>
+          text.startsWith(`${address}/`) ? [{ path: file, line: index + 1, text, sets: true }] : [],
+        ),
     plan: async () => ({ files: [], warnings: [] }),
     backUp,
     persist: async (change, into) => {

@@ -1,8 +1,9 @@
 import { parseAddress } from '../../../../src/protocol/address.ts';
+import type { PlanOptions } from '../../../../src/protocol/renumbering/plan.ts';
 import { forwardSteps, type Step } from '../../../../src/protocol/renumbering/steps.ts';
 import { rsUnit } from '../host.ts';
 import type { Stream } from '../random.ts';
-import { journalOf, type Stage, type Story } from './story.ts';
+import { asks, journalOf, note, type Stage, type Story } from './story.ts';
 
 /** One node moves, and nothing else happens. */
 export function plain(uid: number, nodes = 3): Story {
@@ -42,78 +43,108 @@ export function abortedAt(step: Step): Story {
 
 export const aborts: readonly Story[] = forwardSteps.map(abortedAt);
 
+/** What is decided about a plan where a story does not say otherwise. */
+export const usual: PlanOptions = {
+  reboot: true,
+  cutOver: false,
+  proveByReboot: false,
+  acceptOutage: false,
+  acceptShards: [],
+};
+
+/** Waits until node 2 is at a step, or beyond. @throws Error where it never gets there */
+export async function untilAt({ kernel, cluster }: Stage, step: Step): Promise<void> {
+  const met = await kernel.runUntil(() => cluster.agent('n2').running?.open?.step === step, 600_000);
+  if (met === undefined) throw new Error(`never at ${step}`);
+}
+
 /** Nobody but a fault of the story may keep things as they are for longer than this. Milliseconds. */
 const faultsForMs = 15 * 60_000;
-/** No fault lasts longer than this. */
-const longestFaultMs = 410_000;
+const hourMs = 3_600_000;
 
-type Fault = (stage: Stage, chance: Stream) => void;
+/** @returns how long it lasts, milliseconds; 0 where it is over at once */
+type Fault = (stage: Stage, chance: Stream) => number;
 
-/** What can go wrong at any time; each ends by itself before `faultsForMs` is over. */
+/** It is over, and `mend` is called, after `ms`. @returns that time */
+function lasts({ kernel }: Stage, ms: number, what: string, mend: () => void): number {
+  kernel.world(ms, what, mend);
+  return ms;
+}
+
+/** What can go wrong at any time; each ends by itself. */
 const faults: Record<string, Fault> = {
-  kill: ({ cluster }, chance) => chance.pick(cluster.agents).kill(),
+  kill: ({ cluster }, chance) => {
+    chance.pick(cluster.agents).kill();
+    return 0;
+  },
   'kill often': ({ kernel, cluster }, chance) => {
     const agent = chance.pick(cluster.agents);
     for (let at = 0; at < 60_000; at += chance.between(500, 8_000))
       kernel.world(at, 'kills again', () => agent.kill());
+    return 60_000;
   },
-  power: ({ kernel, cluster }, chance) => {
-    const host = chance.pick(cluster.hosts);
+  power: (stage, chance) => {
+    const host = chance.pick(stage.cluster.hosts);
     host.powerOff();
-    kernel.world(chance.between(1_000, 120_000), `${host.name} has power`, () =>
+    return lasts(stage, chance.between(1_000, 120_000), `${host.name} has power`, () =>
       host.powerOn(chance.between(1_000, 20_000)),
     );
   },
-  isolate: ({ kernel, cluster: { network, hosts } }, chance) => {
+  isolate: (stage, chance) => {
+    const { network, hosts } = stage.cluster;
     const { name } = chance.pick(hosts);
     network.isolate(name);
-    kernel.world(chance.between(1_000, 240_000), `${name} is mended`, () => network.rejoin(name));
+    return lasts(stage, chance.between(1_000, 240_000), `${name} is mended`, () => network.rejoin(name));
   },
-  'cut one way': ({ kernel, cluster: { network, hosts } }, chance) => {
+  'cut one way': (stage, chance) => {
+    const { network, hosts } = stage.cluster;
     const host = chance.pick(hosts);
     const other = chance.pick(hosts.filter((each) => each !== host));
-    const path = network.path(host.name, other.name);
-    path.isUp = false;
-    kernel.world(chance.between(1_000, 240_000), 'the cut is mended', () => {
-      path.isUp = true;
-    });
+    return cut(stage, [network.path(host.name, other.name)], chance.between(1_000, 240_000));
   },
-  halves: ({ kernel, cluster: { network, hosts } }, chance) => {
+  halves: (stage, chance) => {
+    const { network, hosts } = stage.cluster;
     const side = new Set(hosts.filter(() => chance.chance(0.5)).map(({ name }) => name));
     const crossing = hosts.flatMap((a) =>
       hosts.flatMap((b) => (side.has(a.name) && !side.has(b.name) ? network.paths(a.name, b.name) : [])),
     );
-    for (const path of crossing) path.isUp = false;
-    kernel.world(chance.between(1_000, 240_000), 'the halves are one again', () => {
-      for (const path of crossing) path.isUp = true;
-    });
+    return cut(stage, crossing, chance.between(1_000, 240_000));
   },
-  loss: ({ kernel, cluster: { network } }, chance) => {
-    const paths = network.allPaths();
+  loss: (stage, chance) => {
+    const paths = stage.cluster.network.allPaths();
     for (const path of paths) path.loss = 0.3;
-    kernel.world(chance.between(5_000, 120_000), 'the loss is over', () => {
+    return lasts(stage, chance.between(5_000, 120_000), 'the loss is over', () => {
       for (const path of paths) path.loss = 0;
     });
   },
-  freeze: ({ kernel, cluster }, chance) => {
-    const process = chance.pick(cluster.agents).process;
+  freeze: (stage, chance) => {
+    const { process } = chance.pick(stage.cluster.agents);
     process?.freeze();
-    kernel.world(chance.between(1_000, 400_000), 'the freeze is over', () => process?.thaw());
+    return lasts(stage, chance.between(1_000, 400_000), 'the freeze is over', () => process?.thaw());
   },
-  suspend: ({ cluster }, chance) => chance.pick(cluster.hosts).suspend(chance.between(10_000, 400_000)),
-  clock: ({ cluster }, chance) => chance.pick(cluster.hosts).jumpWall(chance.between(-3_600_000, 3_600_000)),
-  'disk full': ({ kernel, cluster }, chance) => {
-    const { disk } = chance.pick(cluster.hosts);
+  suspend: ({ cluster }, chance) => {
+    const host = chance.pick(cluster.hosts);
+    const ms = chance.between(10_000, 400_000);
+    host.suspend(ms);
+    return ms;
+  },
+  clock: ({ cluster }, chance) => {
+    chance.pick(cluster.hosts).jumpWall(chance.between(-hourMs, hourMs));
+    return 0;
+  },
+  'disk full': (stage, chance) => {
+    const { disk } = chance.pick(stage.cluster.hosts);
     disk.capacity = disk.used() + chance.below(300);
-    kernel.world(chance.between(1_000, 120_000), 'there is room again', () => {
+    return lasts(stage, chance.between(1_000, 120_000), 'there is room again', () => {
       disk.capacity = 1024 ** 3;
     });
   },
   'failing fsync': ({ cluster }, chance) => {
     chance.pick(cluster.hosts).disk.failingSyncs += 1;
+    return 0;
   },
-  'failing command': ({ kernel, cluster, plans }, chance) => {
-    const { faults: own } = cluster.agent(chance.pick(plans).host);
+  'failing command': (stage, chance) => {
+    const { faults: own } = stage.cluster.agent(chance.pick(stage.plans).host);
     const commands = [
       'systemctl disable',
       'systemctl enable',
@@ -124,37 +155,38 @@ const faults: Record<string, Fault> = {
     own.failing = new RegExp(
       chance.pick([...commands, 'swap', 'take back', 'ip addr', 'activate', 'persist']),
     );
-    kernel.world(chance.between(1_000, 120_000), 'commands work again', () => {
+    return lasts(stage, chance.between(1_000, 120_000), 'commands work again', () => {
       own.failing = undefined;
     });
   },
-  'lying command': ({ kernel, cluster, plans }, chance) => {
-    const { faults: own } = cluster.agent(chance.pick(plans).host);
+  'lying command': (stage, chance) => {
+    const { faults: own } = stage.cluster.agent(chance.pick(stage.plans).host);
     own.lying = new RegExp(
       chance.pick(['systemctl disable', 'systemctl enable', 'systemctl reboot', 'swap', 'activate']),
     );
-    kernel.world(chance.between(1_000, 120_000), 'commands are honest again', () => {
+    return lasts(stage, chance.between(1_000, 120_000), 'commands are honest again', () => {
       own.lying = undefined;
     });
   },
-  rladmin: ({ kernel, cluster: { rs } }, chance) => {
+  rladmin: (stage, chance) => {
+    const { rs } = stage.cluster;
     const kind = chance.pick(['failing', 'lying'] as const);
     rs.faults[kind] = new RegExp(chance.pick(['addr set', 'enslave']));
-    kernel.world(chance.between(1_000, 180_000), 'rladmin works again', () => {
+    return lasts(stage, chance.between(1_000, 180_000), 'rladmin works again', () => {
       rs.faults[kind] = undefined;
     });
   },
-  'unit fails': ({ kernel, cluster, plans }, chance) => {
-    const { faults: own } = cluster.agent(chance.pick(plans).host);
+  'unit fails': (stage, chance) => {
+    const { faults: own } = stage.cluster.agent(chance.pick(stage.plans).host);
     own.unitStarts = () => false;
-    kernel.world(chance.between(1_000, 300_000), 'the unit starts again', () => {
+    return lasts(stage, chance.between(1_000, 300_000), 'the unit starts again', () => {
       own.unitStarts = undefined;
     });
   },
-  'rs stops': ({ kernel, cluster }, chance) => {
-    const host = chance.pick(cluster.hosts);
+  'rs stops': (stage, chance) => {
+    const host = chance.pick(stage.cluster.hosts);
     host.stopUnit(rsUnit);
-    kernel.world(chance.between(5_000, 120_000), `somebody starts RS on ${host.name}`, () => {
+    return lasts(stage, chance.between(5_000, 120_000), `somebody starts RS on ${host.name}`, () => {
       if (host.unit(rsUnit)?.unitFileState === 'enabled') host.startUnit(rsUnit);
     });
   },
@@ -165,30 +197,176 @@ const faults: Record<string, Fault> = {
     agent.kill();
     if (disk.exists('/var/lib/rlnet/lock.json')) disk.unlink('/var/lib/rlnet/lock.json');
     disk.syncAll();
+    return 0;
   },
   duplicate: ({ kernel, cluster, plans }, chance) => {
     const { change, host } = chance.pick(plans);
     const other = chance.pick(cluster.hosts.filter(({ name }) => name !== host));
-    if (cluster.network.holderOf(change.to.address) !== undefined || !other.isOn) return;
-    cluster.foreign.set(`${other.name} ${change.to.address}`, kernel.now);
-    other.interfaces.add('eth0', { address: parseAddress(change.to.address), prefixLength: 24 });
+    const { to } = change;
+    if (cluster.network.holderOf(to.address) !== undefined || !other.isOn) return 0;
+    cluster.foreign.set(`${other.name} ${to.address}`, kernel.now);
+    other.interfaces.add('eth0', to);
+    return 0;
   },
-  abort: ({ cluster, plans }, chance) => {
-    const { host, id } = chance.pick(plans);
-    void cluster
-      .agent(host)
-      .running?.abort(id, 'root', 'changed my mind')
-      .catch(() => {});
+  abort: (stage, chance) => {
+    const { host, id } = chance.pick(stage.plans);
+    asks(stage, 'abort', stage.cluster.agent(host).running?.abort(id, 'root', 'changed my mind'));
+    return 0;
+  },
+  scattered: (stage, chance) => {
+    const paths = stage.cluster.network.allPaths().filter(() => chance.chance(0.4));
+    return cut(stage, paths, chance.between(1_000, 240_000));
+  },
+  'slow network': (stage, chance) => {
+    const paths = stage.cluster.network.allPaths();
+    const before = paths.map(({ delay }) => delay);
+    for (const path of paths) path.delay = (each) => each.between(100, 3_000);
+    return lasts(stage, chance.between(5_000, 120_000), 'the network is fast again', () => {
+      for (const [index, path] of paths.entries()) path.delay = before[index] ?? path.delay;
+    });
+  },
+  'slow command': (stage, chance) => {
+    const { faults: own } = stage.cluster.agent(chance.pick(stage.plans).host);
+    own.slow = { commands: /^(systemctl|ip|activate)/, ms: chance.between(2_000, 70_000) };
+    return lasts(stage, chance.between(10_000, 180_000), 'commands are quick again', () => {
+      own.slow = undefined;
+    });
+  },
+  'late addr set': (stage, chance) => {
+    const { rs } = stage.cluster;
+    rs.faults.slow = { commands: /addr set/, ms: chance.between(1_000, 60_000) };
+    return lasts(stage, chance.between(30_000, 300_000), 'rladmin is quick again', () => {
+      rs.faults.slow = undefined;
+    });
+  },
+  'drops out after the guards': ({ cluster, ...stage }, chance) => {
+    const at = chance.pick(['demote', 'disable', 'restart', 'readdress', 'register'] as const);
+    const ms = chance.between(0, 400);
+    const offMs = chance.between(10_000, 240_000);
+    const which = chance.fraction();
+    let struck = false;
+    cluster.onRecord = (plan, record) => {
+      if (struck || record.type !== 'intent' || record.direction !== 'forward' || record.step !== at) return;
+      struck = true;
+      const others = cluster.hosts.filter(({ name }) => name !== plan.host);
+      const host = others[Math.floor(which * others.length)];
+      if (host === undefined) return;
+      stage.kernel.world(ms, `${host.name} drops out`, () => {
+        note(stage, `dropped out at ${at}`);
+        host.powerOff();
+        stage.kernel.world(offMs, `${host.name} has power`, () => host.powerOn(5_000));
+      });
+    };
+    return 300_000;
+  },
+  'dead man and stalled agent': (stage, chance) => {
+    const { process } = stage.cluster.agent(chance.pick(stage.plans).host);
+    process?.freeze();
+    return lasts(stage, chance.between(295_000, 330_000), 'the stall is over', () => process?.thaw());
+  },
+  'sleeps an hour': (stage, chance) => {
+    const agent = stage.cluster.agent(chance.pick(stage.plans).host);
+    if (chance.chance(0.5)) {
+      agent.host.suspend(hourMs);
+      return hourMs;
+    }
+    const { process } = agent;
+    process?.freeze();
+    return lasts(stage, hourMs, 'the agent wakes up after an hour', () => process?.thaw());
+  },
+  'lock freed': (stage, chance) => {
+    const { cluster } = stage;
+    const { host, running } = chance.pick(cluster.agents);
+    for (const claim of running?.keeper.openClaims() ?? []) {
+      const holder = cluster.agent(claim.host);
+      // What `rlnet lock release --host-is-off` is for: nobody answers for the holder.
+      if (holder.host === host || holder.process?.isRunning === true) continue;
+      asks(stage, 'lock release', running?.keeper.close(claim));
+    }
+    return 0;
+  },
+  'joined by rladmin': (stage) => {
+    const { cluster } = stage;
+    const uid = cluster.agents.length + 1;
+    if (cluster.rs.config.nodes.length >= uid) return 0;
+    note(stage, 'a node joined');
+    cluster.rs.join(uid, parseAddress(cluster.family === 'ipv6' ? '2001:db8::99' : '192.0.2.99'));
+    return 0;
+  },
+  'second operator': (stage, chance) => {
+    const { cluster, plans } = stage;
+    const plan = chance.pick(plans);
+    const { running } = cluster.agent(plan.host);
+    if (running === undefined) return 0;
+    if (chance.chance(0.3)) {
+      asks(stage, 'resume', running.resume(plan.id, 'one'));
+      asks(stage, 'resume', running.resume(plan.id, 'another'));
+      return 0;
+    }
+    const others = ['a', 'b'].map((letter) => ({
+      ...plan,
+      id: letter + `${plans.length}`.padStart(11, '0'),
+    }));
+    for (const other of others) {
+      const started = running.start(other).then(() => {
+        plans.push(other);
+      });
+      asks(stage, 'start', started);
+    }
+    return 0;
   },
 };
 
 export const faultNames: readonly string[] = Object.keys(faults);
+/** What there was when `seedsThatFoundBugs` got their names: their stories draw from these alone. */
+export const firstFaultNames: readonly string[] = faultNames.slice(0, faultNames.indexOf('scattered'));
+/** An hour of virtual time takes its time. */
+const rare = new Set(['sleeps an hour']);
+
+function cut(stage: Stage, paths: readonly { isUp: boolean }[], ms: number): number {
+  for (const path of paths) path.isUp = false;
+  return lasts(stage, ms, 'the cut is mended', () => {
+    for (const path of paths) path.isUp = true;
+  });
+}
+
+/** What kind of move in what kind of cluster. */
+function settingOf(chance: Stream): Partial<Story> {
+  const kind = chance.pick([
+    'same_subnet',
+    'same_subnet',
+    'same_subnet',
+    'dual_homed',
+    'cut_over',
+    'already_bound',
+  ] as const);
+  const options = {
+    reboot: chance.chance(0.8),
+    cutOver: kind === 'cut_over',
+    proveByReboot: chance.chance(0.15),
+    acceptShards: [],
+  };
+  const family = chance.chance(0.25) ? 'ipv6' : 'ipv4';
+  const external = chance.chance(0.3);
+  if (chance.chance(0.08)) {
+    const change = { kind, options: { ...options, acceptOutage: true } };
+    return { nodes: 2, uids: [1 + chance.below(2)], family, external, change };
+  }
+  const change = { kind, options: { ...options, acceptOutage: false } };
+  if (chance.chance(0.08)) {
+    // All at once, in a cluster of an even number: the vote is likely to be split.
+    return { nodes: 4, uids: chance.chance(0.5) ? [1, 2, 3, 4] : [2, 3], family, external, change };
+  }
+  return { family, external, change };
+}
 
 /**
- * Whatever the seed says: 3 or 5 nodes, one or two of them moving, and faults at random times for a quarter of an hour.
- * @param only the faults that may happen; all where it is absent
+ * Whatever the seed says: which cluster, which move or moves, and faults at random times for a quarter of an hour.
+ * @param only the faults that may happen, in a plain cluster; all of them, and any setting, where it is absent
  */
-export function randomStory(chance: Stream, only: readonly string[] = faultNames): Story {
+export function randomStory(chance: Stream, only?: readonly string[]): Story {
+  const setting = only === undefined ? settingOf(chance.split('setting')) : {};
+  const names = only ?? faultNames;
   const nodes = chance.pick([3, 3, 3, 5]);
   const first = 1 + chance.below(nodes);
   const second = 1 + chance.below(nodes);
@@ -200,25 +378,27 @@ export function randomStory(chance: Stream, only: readonly string[] = faultNames
     name: 'random',
     nodes,
     uids,
-    change: {
-      options: { reboot, cutOver: false, proveByReboot: false, acceptOutage: false, acceptShards: [] },
-    },
+    change: { options: { ...usual, reboot } },
+    ...setting,
     prepare: ({ cluster }) => {
       for (const host of cluster.hosts) host.restartOdds = odds;
     },
     meanwhile: async (stage) => {
       const { kernel, cluster } = stage;
       const until = kernel.now + faultsForMs;
+      let lastUntil = kernel.now;
       for (;;) {
         const gap = chance.between(0, 2 * often);
         if (kernel.now + gap > until) break;
         await kernel.run(gap);
-        const name = chance.pick(only);
-        kernel.note('fault', name);
-        faults[name]?.(stage, chance);
+        let name = chance.pick(names);
+        if (rare.has(name) && only === undefined && chance.chance(0.85)) name = 'kill';
+        note(stage, name);
+        lastUntil = Math.max(lastUntil, kernel.now + (faults[name]?.(stage, chance) ?? 0));
         if (hasEnded(stage)) break;
       }
-      await kernel.run(longestFaultMs);
+      await kernel.run(Math.max(0, lastUntil - kernel.now) + 1_000);
+      cluster.onRecord = () => {};
       // Whoever has to press a button does so in the end.
       for (const host of cluster.hosts) {
         host.restartOdds = { never: 0, slow: 0 };

@@ -1,9 +1,14 @@
+import * as v from 'valibot';
+import { claimOf } from '../../../../src/agent/renumbering/claim.ts';
 import { decodeJournal } from '../../../../src/agent/renumbering/journal-text.ts';
-import { type Address, parseAddress } from '../../../../src/protocol/address.ts';
+import { type Address, type Family, familyOf, parseAddress } from '../../../../src/protocol/address.ts';
+import { asRlnetError } from '../../../../src/protocol/errors.ts';
+import { type Claim, lockStateSchema } from '../../../../src/protocol/renumbering/lock.ts';
 import type { Plan } from '../../../../src/protocol/renumbering/plan.ts';
 import { type Progress, progressOf } from '../../../../src/protocol/renumbering/progress.ts';
+import type { JournalRecord } from '../../../../src/protocol/renumbering/records.ts';
 import { nodeStatus } from '../../standin/model.ts';
-import { rsUnit, type SimHost } from '../host.ts';
+import { ownerFile, rsUnit, type SimHost } from '../host.ts';
 import { Kernel } from '../kernel.ts';
 import type { PlannedFault, Point } from '../points.ts';
 import type { Stream } from '../random.ts';
@@ -20,14 +25,38 @@ const startMs = 30_000;
 const guardsMayMissMs = 15_000;
 /** Far more than any story has: four hours of waiting, looked at twice a second. */
 const maxEvents = 3_000_000;
+/** "Still held" is good for 5 s; the note of the intent and the act come after the look at the clock. */
+const heldSlackMs = 20_000;
 const fileCalls = /^(create|append|write|rename|unlink|mkdir|fsync|sync )/;
 
 export interface Stage {
   kernel: Kernel;
   cluster: RenumberingCluster;
-  /** In the order of the story's uids. */
-  plans: readonly Plan[];
+  /** In the order of the story's uids, then those that somebody starts meanwhile. */
+  plans: Plan[];
   chance: Stream;
+  /** How often what is told of a story came about. */
+  seen: Map<string, number>;
+  /** The first thing that was not as it must be. Thrown at a point it would be the agent that catches it. */
+  broken: string | undefined;
+}
+
+/** Something came about that a story is told for. */
+export function note({ kernel, seen }: Pick<Stage, 'kernel' | 'seen'>, what: string): void {
+  kernel.note('story', what);
+  seen.set(what, (seen.get(what) ?? 0) + 1);
+}
+
+/** What a person asks an agent. L2: where it is refused, a code and a remedy say so. */
+export function asks(stage: Stage, what: string, answer: Promise<void> | undefined): void {
+  answer?.then(
+    () => note(stage, `${what}: taken`),
+    (thrown: unknown) => {
+      const { code, remedy } = asRlnetError(thrown);
+      if (remedy === '') stage.broken ??= `L2: ${what} was refused without a remedy: ${String(thrown)}`;
+      note(stage, `${what}: ${code}`);
+    },
+  );
 }
 
 /** Renumberings in a cluster, and what goes wrong meanwhile. */
@@ -38,6 +67,10 @@ export interface Story {
   /** The nodes that move, all started at once: one after the other is what comes of it. */
   uids: readonly number[];
   change?: Partial<Plan>;
+  /** IPv4 where it is absent. */
+  family?: Family;
+  /** The node's internal address is its external one as well. */
+  external?: boolean;
   /** Before they are started. */
   prepare?: (stage: Stage) => void;
   /** While they run; what it sets going ends by itself. */
@@ -56,6 +89,10 @@ export interface Told {
   points: readonly Point[];
   /** Faults that no point met. */
   left: number;
+  /** How often what came about that the story is told for: faults, by name, and what became of them. */
+  seen: ReadonlyMap<string, number>;
+  /** Of each agent that moves its node, what it wrote: the types of the records with their steps. */
+  records: readonly string[];
   /** Of every event, in order. */
   hash: string;
   ms: number;
@@ -71,31 +108,43 @@ export function retellCommand(name: string, seed: string): string {
 /** Tells a story and holds every event and its end against the invariants of docs/testing.md. What is broken throws. */
 export async function tell(story: Story, seed: string, onLine?: (line: string) => void): Promise<Told> {
   const kernel = new Kernel(seed, onLine);
-  const cluster = new RenumberingCluster(kernel, story.nodes);
+  const cluster = new RenumberingCluster(kernel, story.nodes, story.family);
   const seeded = cluster.rs.seed(['standin', 'seed-database', 'db', '2', 'replication']);
   if (seeded !== 0) throw new Error('the database could not be seeded');
+  if (story.external === true) {
+    for (const { uid, addr } of cluster.rs.config.nodes)
+      cluster.rs.seed(['node', String(uid), 'external_addr', 'set', addr]);
+  }
   cluster.powerOn();
   await kernel.run(startMs);
-  const plans = story.uids.map((uid) => cluster.plan(uid, story.change));
-  const stage: Stage = { kernel, cluster, plans, chance: kernel.random.split('story') };
+  const plans = story.uids.map((uid) => planOf(cluster, uid, story));
+  const stage: Stage = {
+    kernel,
+    cluster,
+    plans,
+    chance: kernel.random.split('story'),
+    seen: new Map(),
+    broken: undefined,
+  };
+  for (const plan of plans) if (plan.kind === 'already_bound') bindForGood(cluster, plan);
   story.prepare?.(stage);
-  // Thrown at a point it would be the agent that catches it.
-  let broken: string | undefined;
+  const watch = new Watch(stage);
   kernel.check(() => {
-    if (broken !== undefined) throw new Error(broken);
+    if (stage.broken !== undefined) throw new Error(stage.broken);
     if (kernel.events > maxEvents) throw new Error('L1: something goes round and round');
-    invariants(cluster);
+    watch.look();
   });
   cluster.points.plan((point) => {
-    broken ??= intentFirst(stage, point) ?? outageAllowed(stage, point) ?? addressFree(stage, point);
+    stage.broken ??=
+      intentFirst(stage, point) ??
+      outageAllowed(stage, point) ??
+      addressFree(stage, point) ??
+      watch.lockHeld(point);
     return story.counts?.(point) ?? true;
   }, story.faults);
   try {
-    for (const plan of plans)
-      cluster
-        .agent(plan.host)
-        .running?.start(plan)
-        .catch(() => {});
+    for (const plan of story.uids.flatMap((uid) => plans.find(({ nodeUid }) => nodeUid === uid) ?? []))
+      asks(stage, 'start', cluster.agent(plan.host).running?.start(plan));
     await story.meanwhile?.(stage);
     await untilEnded(stage);
     const stopped = plans.some(
@@ -105,7 +154,10 @@ export async function tell(story: Story, seed: string, onLine?: (line: string) =
     const endings = plans.map((plan) => endingOf(cluster.host(plan.host), plan));
     checkEnd(stage, endings);
     const { passed, left } = cluster.points;
+    if (cluster.rs.late > 0) stage.seen.set('a late rladmin landed', cluster.rs.late);
     return {
+      seen: stage.seen,
+      records: plans.flatMap(({ host }) => cluster.agent(host).written.map(outlineOf)),
       endings,
       points: [...passed],
       left,
@@ -155,39 +207,175 @@ function endingOf(host: SimHost, plan: Plan): { outcome: Ending; reason: string 
 export function journalOf({ disk }: SimHost, { id }: Plan): Progress | undefined {
   const path = `/var/lib/rlnet/${id}.ndjson`;
   if (!disk.exists(path)) return undefined;
-  const { records } = decodeJournal(new TextDecoder().decode(disk.read(path)), path);
-  return records.length === 0 ? undefined : progressOf(records);
+  const content = disk.read(path);
+  let read = journals.get(content);
+  if (read === undefined) {
+    const { records } = decodeJournal(new TextDecoder().decode(content), path);
+    read = { progress: records.length === 0 ? undefined : progressOf(records) };
+    journals.set(content, read);
+  }
+  return read.progress;
 }
+
+/** By content, which a disk never changes in place: a journal is asked for at every point. */
+const journals = new WeakMap<Uint8Array, { progress: Progress | undefined }>();
 
 function where(host: SimHost, plan: Plan): string {
   const progress = journalOf(host, plan);
   return progress === undefined ? 'no journal' : `at ${progress.direction} ${progress.step ?? 'the end'}`;
 }
 
-/** S1 and S3, after every event. */
-function invariants({ agents }: RenumberingCluster): void {
-  const out = agents.filter(({ host }) => host.unit(rsUnit)?.unitFileState !== 'enabled');
-  if (out.length > 1) {
-    throw new Error(`S1: the unit is disabled on ${out.map(({ host }) => host.name).join(' and ')}`);
-  }
-  const votes = new Map<string, number>();
-  for (const { running } of agents) {
-    const told = running?.keeper.told;
-    if (told === undefined || told === 'none' || told.granted === undefined) continue;
-    const claim = `epoch ${told.granted.epoch} of ${told.granted.host}`;
-    votes.set(claim, (votes.get(claim) ?? 0) + 1);
-  }
-  const held = [...votes].filter(([, count]) => count * 2 > agents.length);
-  if (held.length > 1)
-    throw new Error(`S3: two claims are held: ${held.map(([claim]) => claim).join(' and ')}`);
+/** Of a record what is the same in two runs that took the same way. */
+function outlineOf(record: JournalRecord): string {
+  return 'step' in record ? `${record.type} ${record.direction} ${record.step}` : record.type;
 }
+
+export function planOf(
+  cluster: RenumberingCluster,
+  uid: number,
+  story: Pick<Story, 'change' | 'external'>,
+): Plan {
+  const plan = cluster.plan(uid, story.change);
+  const { from, to } = plan.change;
+  return story.external === true ? { ...plan, external: { from: [from.address], to: [to.address] } } : plan;
+}
+
+/** The new address is on the host already, and in the file of its owner. */
+function bindForGood(cluster: RenumberingCluster, { host: name, change: { from, to } }: Plan): void {
+  const host = cluster.host(name);
+  const lineOf = ({ address, prefixLength }: typeof to): string => `${address}/${prefixLength}\n`;
+  host.put(ownerFile('eth0'), lineOf(from) + lineOf(to));
+  host.interfaces.add('eth0', to);
+}
+
+/** The invariants that are asked after every event: S1, S3, S5, S7 and that part of S4 which is always so. */
+class Watch {
+  readonly #stage: Stage;
+  /** Claims that a majority has on disk now, and since when others had none any more. */
+  #held = new Set<string>();
+  readonly #heldUntil = new Map<string, number>();
+  #locksChanged = true;
+  #config: unknown;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    for (const { host } of stage.cluster.agents) {
+      host.disk.watch((path) => {
+        if (path === '/' || path === lockFile) this.#locksChanged = true;
+      });
+    }
+  }
+
+  /** @throws Error with a sentence */
+  look(): void {
+    const { cluster, plans } = this.#stage;
+    const out = cluster.agents.filter(({ host }) => host.unit(rsUnit)?.unitFileState !== 'enabled');
+    if (out.length > 0) {
+      if (out.length > 1)
+        throw new Error(`S1: the unit is disabled on ${out.map(({ host }) => host.name).join(' and ')}`);
+      for (const { host } of out) requireOpen(host, plans);
+    }
+    if (this.#locksChanged) this.#countVotes();
+    if (cluster.rs.config !== this.#config) {
+      this.#config = cluster.rs.config;
+      this.#judgeRs();
+    }
+  }
+
+  /** S3: an old epoch does not act. @returns what is broken */
+  lockHeld({ host, what, when }: Point): string | undefined {
+    const { kernel, cluster, plans } = this.#stage;
+    if (when !== 'before') return undefined;
+    const [, uid] = /^rladmin node (\d+) addr set/.exec(what) ?? [];
+    const acts = /^(systemctl (disable|reboot)|ip -batch swap)/.test(what);
+    if (uid === undefined && !acts) return undefined;
+    // One that has just woken up in the middle of an act has no moment to ask.
+    const { process } = cluster.agent(host);
+    if (process === undefined || kernel.now - process.runningSince < heldSlackMs) return undefined;
+    const plan = plans.findLast((each) =>
+      uid === undefined ? each.host === host : each.nodeUid === Number(uid),
+    );
+    const progress = plan === undefined ? undefined : journalOf(cluster.host(plan.host), plan);
+    const claim = progress === undefined ? undefined : claimOf(progress);
+    if (progress === undefined || claim === undefined) return undefined;
+    // Back in the kernel and in service needs nobody's leave.
+    if (uid === undefined && progress.direction === 'back') return undefined;
+    const key = keyOf(claim);
+    if (this.#held.has(key)) return undefined;
+    const until = this.#heldUntil.get(key) ?? Number.NEGATIVE_INFINITY;
+    return kernel.now - until <= heldSlackMs ? undefined : `S3: ${what} on ${host} without the lock`;
+  }
+
+  #countVotes(): void {
+    const { kernel, cluster } = this.#stage;
+    this.#locksChanged = false;
+    const votes = new Map<string, number>();
+    for (const { host } of cluster.agents) {
+      const granted = grantOf(host);
+      if (granted !== undefined) votes.set(keyOf(granted), (votes.get(keyOf(granted)) ?? 0) + 1);
+    }
+    const held = [...votes].filter(([, count]) => count * 2 > cluster.agents.length).map(([key]) => key);
+    if (held.length > 1) throw new Error(`S3: two claims are held: ${held.join(' and ')}`);
+    if (held.length === 0 && votes.size > 1) note(this.#stage, 'the vote was split');
+    for (const key of this.#held) if (!held.includes(key)) this.#heldUntil.set(key, kernel.now);
+    this.#held = new Set(held);
+  }
+
+  #judgeRs(): void {
+    const { cluster, plans } = this.#stage;
+    for (const { uid, addr } of cluster.rs.config.nodes) {
+      if (familyOf(addr) !== cluster.family) throw new Error(`S7: RS has ${addr} for node ${uid}`);
+      const own = plans.filter(({ nodeUid }) => nodeUid === uid);
+      const known = own.flatMap(({ change: { from, to } }) => [from.address, to.address]);
+      if (own.length > 0 && !known.includes(addr)) throw new Error(`S4: RS has ${addr} for node ${uid}`);
+    }
+  }
+}
+
+/** S5: a unit is disabled only while a renumbering is open, or has stopped and its dead man is there. */
+function requireOpen(host: SimHost, plans: readonly Plan[]): void {
+  const isSeenTo = plans.some((plan) => {
+    if (plan.host !== host.name) return false;
+    const progress = journalOf(host, plan);
+    if (progress === undefined || !progress.intended.has('disable')) return false;
+    return progress.closed === undefined || (progress.closed.outcome === 'stopped' && hasDeadMan(host));
+  });
+  if (!isSeenTo) throw new Error(`S5: the unit of ${host.name} is disabled and nothing is open`);
+}
+
+function hasDeadMan({ disk }: SimHost): boolean {
+  return disk.exists(`${deadManDirectory}/script`) && !disk.exists(`${deadManDirectory}/finished`);
+}
+
+const keyOf = ({ epoch, host }: Pick<Claim, 'epoch' | 'host'>): string => `epoch ${epoch} of ${host}`;
+
+/** What the disk of an agent says that it has granted. */
+function grantOf({ disk }: SimHost): Claim | undefined {
+  if (!disk.exists(lockFile)) return undefined;
+  const content = disk.read(lockFile);
+  let read = locks.get(content);
+  if (read === undefined) {
+    // Not yet whole, or torn by a power cut: the agent does not believe it either.
+    const parsed = v.safeParse(
+      v.pipe(v.string(), v.parseJson(), lockStateSchema),
+      new TextDecoder().decode(content),
+    );
+    read = { granted: parsed.success ? parsed.output.granted : undefined };
+    locks.set(content, read);
+  }
+  return read.granted;
+}
+
+const locks = new WeakMap<Uint8Array, { granted: Claim | undefined }>();
 
 /** S2: before a command of an agent its intent is on the disk. @returns what is broken */
 function intentFirst({ cluster, plans }: Stage, { host, process, what, when }: Point): string | undefined {
   if (when !== 'before' || fileCalls.test(what) || !process.includes('/rlnet#')) return undefined;
-  const own = plans.find((plan) => plan.host === host);
-  const progress = own === undefined ? undefined : journalOf(cluster.host(host), own);
-  if (progress?.intent !== undefined && progress.closed === undefined) return undefined;
+  const isIntended = plans.some((plan) => {
+    const progress = plan.host === host ? journalOf(cluster.host(host), plan) : undefined;
+    return progress?.intent !== undefined && progress.closed === undefined;
+  });
+  if (isIntended) return undefined;
   const isRegistrar = what.startsWith('rladmin node') && cluster.host(host).disk.exists(registrations);
   return isRegistrar ? undefined : `S2: ${what} on ${host} without an intent`;
 }
@@ -241,29 +429,38 @@ function checkEnd({ cluster, plans }: Stage, endings: Told['endings']): void {
       problems.push(`S5: the unit of ${name} is ${unit?.activeState ?? 'gone'}`);
     const viewer = cluster.agents.find((other) => other.host !== host)?.host.plan.number ?? uid;
     if (nodeStatus(cluster.rs.view(viewer), uid).state !== 'ok') problems.push(`S8: node ${uid} is down`);
-    const registered = cluster.rs.config.nodes.find((node) => node.uid === uid)?.addr;
+    const row = cluster.rs.config.nodes.find((node) => node.uid === uid);
+    const registered = row?.addr;
     const bound = addressesOn(host).filter((address) => !cluster.foreign.has(`${name} ${address}`));
     if (registered === undefined || !bound.includes(registered)) {
       problems.push(`S4: RS has ${registered ?? 'nothing'} for node ${uid}, the host ${bound.join(' and ')}`);
     }
-    const index = plans.findIndex((plan) => plan.host === name);
-    const [plan, ending] = [plans[index], endings[index]];
-    if (plan !== undefined && ending !== undefined && ending.outcome !== 'stopped') {
-      const { from, to } = plan.change;
-      const wanted = ending.outcome === 'done' ? to.address : from.address;
-      const file = host.configured('eth0').map(({ address }) => address);
-      for (const [what, is] of [
-        ['RS', [registered]],
-        ['the host', bound],
-        ["the owner's file", file],
-      ] as const) {
-        if (is.join() !== wanted) problems.push(`S4: ${ending.outcome}, and ${what} has ${is.join(' and ')}`);
-      }
-      if (host.disk.exists(deadManDirectory) && host.disk.list(deadManDirectory).length > 0) {
-        problems.push(`a dead man is left on ${name}`);
-      }
+    const own = plans.flatMap((plan, index) =>
+      plan.host === name ? [{ plan, outcome: endings[index]?.outcome }] : [],
+    );
+    const [first] = own;
+    if (first === undefined || own.some(({ outcome }) => outcome === 'stopped')) continue;
+    const through = own.findLast(({ outcome }) => outcome === 'done');
+    const { kind, external, change } = (through ?? first).plan;
+    const wanted = [(through === undefined ? change.from : change.to).address];
+    // One that was bound before stays so.
+    const onHost = kind === 'already_bound' ? [change.from.address, change.to.address] : wanted;
+    const file = host.configured('eth0').map(({ address }) => address);
+    for (const [what, is, expected] of [
+      ['RS', row === undefined ? [] : [row.addr], wanted],
+      ['RS outside', row?.externalAddr ?? [], external === undefined ? [] : wanted],
+      ['the host', bound, onHost],
+      ["the owner's file", file, onHost],
+    ] as const) {
+      if (is.length === expected.length && expected.every((address) => is.includes(address))) continue;
+      const how = through === undefined ? 'rolled back' : 'done';
+      problems.push(`S4: ${how}, and ${what} has ${is.join(' and ')}`);
+    }
+    if (host.disk.exists(`${deadManDirectory}/script`)) {
+      problems.push(`a dead man is left on ${name}`);
     }
   }
+  for (const plan of plans) problems.push(...unexplained(cluster.host(plan.host), plan));
   for (const { host, running } of stopped ? [] : cluster.agents) {
     const [open] = running?.keeper.openClaims() ?? [];
     if (open !== undefined)
@@ -273,11 +470,25 @@ function checkEnd({ cluster, plans }: Stage, endings: Told['endings']): void {
   if (problems.length > 0) throw new Error(`${problems.join('; ')} [${how}]`);
 }
 
+/** L2: every reason in a journal has a code, a sentence and a remedy. */
+function unexplained(host: SimHost, plan: Plan): string[] {
+  const path = `/var/lib/rlnet/${plan.id}.ndjson`;
+  if (!host.disk.exists(path)) return [];
+  const { records } = decodeJournal(new TextDecoder().decode(host.disk.read(path)), path);
+  return records.flatMap((record) => {
+    const reason = 'reason' in record && typeof record.reason === 'object' ? record.reason : undefined;
+    if (reason === undefined || (reason.code !== '' && reason.message !== '' && reason.remedy !== ''))
+      return [];
+    return [`L2: ${record.type} of ${plan.id} with ${JSON.stringify(reason)}`];
+  });
+}
+
 function addressesOn(host: SimHost): Address[] {
   return host.interfaces.links.flatMap(({ name, addresses }) =>
     name === 'lo' ? [] : addresses.map(({ address }) => address),
   );
 }
 
+const lockFile = '/var/lib/rlnet/lock.json';
 const registrations = '/var/lib/rlnet/registrations.ndjson';
 const deadManDirectory = '/var/lib/rlnet/dead-man';
