@@ -16,18 +16,22 @@ import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { UnitControl } from '../host/ports/unit-control.ts';
 import type { Units } from '../host/ports/units.ts';
+import type { VitalsReader } from '../host/ports/vitals.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import { type Address, type Family, familyOf } from '../protocol/address.ts';
 import type { HostIdentity } from '../protocol/identity.ts';
 import { describeChanges } from '../protocol/interfaces.ts';
 import { type Hello, protocolRange } from '../protocol/messages.ts';
 import type { ToldLock } from '../protocol/renumbering/lock.ts';
+import type { Snapshot } from '../protocol/reporting.ts';
 import { type ClusterView, type HostState, maxKnownInState } from '../protocol/state.ts';
 import { callMethod, decodeResult, type Handlers } from './call.ts';
 import { clusterViewOf, comparable, statusLineOf } from './cluster-view.ts';
 import { type Control, openControl } from './control.ts';
 import { createExternalHandlers } from './external/handlers.ts';
-import type { Facts } from './findings/check.ts';
+import type { CertificateTerm, Facts } from './findings/check.ts';
+import { checks, runChecks } from './findings/findings.ts';
+import { stand, type Tracks } from './findings/standing.ts';
 import { createHandlers, observes, resolveNode } from './handlers.ts';
 import { hostStateOf } from './host-state.ts';
 import type { Log } from './log.ts';
@@ -42,8 +46,11 @@ import { createOperatorHandlers } from './renumbering/operator-handlers.ts';
 import type { Peers } from './renumbering/peers.ts';
 import { planMakerOf } from './renumbering/plan-maker.ts';
 import { PlanStore } from './renumbering/plan-store.ts';
-import { Renumberings } from './renumbering/renumberings.ts';
+import { Renumberings, type RenumberingsDependencies } from './renumbering/renumberings.ts';
 import { createExecutors } from './renumbering/steps/steps.ts';
+import type { ReportConnector } from './report/channel.ts';
+import { Reporter } from './report/reporter.ts';
+import { Spool } from './report/spool.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
@@ -58,6 +65,11 @@ const settleMs = 50;
  * and telling each to all would be the cube of the hosts.
  */
 const publishEveryMs = 500;
+/** How long a peer may take to say what time it has, milliseconds. */
+const peerClockTimeoutMs = 5_000;
+/** What a snapshot and an event have room for. */
+const maxReportedLinks = 256;
+const maxReportedChanges = 100;
 
 export interface AgentDependencies {
   settings: Settings;
@@ -73,9 +85,14 @@ export interface AgentDependencies {
   rs: Rs;
   persistences: AddressPersistences;
   paths: Paths;
+  vitals: VitalsReader;
+  /** The certificates that are in use, and their terms. Asked for with each new state: to be cheap. */
+  certificates: () => readonly CertificateTerm[];
   wire: Wire;
   /** What renumberings of this host act through. */
   acting: ActingPorts;
+  /** To the collector; undefined where none is configured. */
+  collector: ReportConnector | undefined;
   inventory: InventoryReader;
   sockets: LocalSockets;
   transport: Transport;
@@ -112,13 +129,21 @@ export class Agent {
   readonly #memory: MemoryStore;
   readonly #renumberings: Renumberings;
   readonly #peers: Peers;
+  readonly #reporter: Reporter | undefined;
+  /** What was reported of each peer last. */
+  readonly #reported = new Map<string, string>();
   #state: HostState;
+  #tracks: Tracks = new Map();
+  /** Runs until a finding is to be shown, or to go, by time alone. */
+  #ripe: Timer | undefined;
   #statusLine = '';
   /** What was shown to people last, to tell them only what is new. */
   #shown = '';
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   readonly #heardLocks = new Map<string, ToldLock>();
+  /** The hosts that could not be reached when that was looked at last. */
+  #lost = '';
   #settling = false;
   /** Runs while the peers have been told a moment ago. */
   #told: Timer | undefined;
@@ -147,6 +172,10 @@ export class Agent {
         callMethod((await started.promise).#handlers, { caller, host: identity.host }, method, params),
       view: () => agent.view(),
     });
+    const spool =
+      deps.collector === undefined
+        ? undefined
+        : await Spool.open(files, `${settings.directories.state}/spool`, bootId);
     // What was under way is gone on with from here on, and waits for its peers until there is a mesh.
     let begun = false;
     const renumberings = await beginRenumberings(deps, {
@@ -154,8 +183,10 @@ export class Agent {
         hostOf: (uid) => (begun ? agent.#peers.hostOf(uid) : undefined),
         call: async (...question) => (await started.promise).#peers.call(...question),
       },
-      changed: () => {
-        if (begun) agent.#settleSoon();
+      changed: (progress) => {
+        if (!begun) return;
+        if (progress !== undefined) agent.#reporter?.journalGrew(progress.plan.id);
+        agent.#settleSoon();
       },
     });
     const agent = new Agent(
@@ -164,6 +195,7 @@ export class Agent {
       { machineId, bootId, instance: random.id() },
       control,
       renumberings,
+      spool,
     );
     begun = true;
     started.resolve(agent);
@@ -180,6 +212,7 @@ export class Agent {
     run: Pick<Hello, 'machineId' | 'bootId' | 'instance'>,
     control: Control,
     renumberings: Renumberings,
+    spool: Spool | undefined,
   ) {
     this.#deps = deps;
     this.#renumberings = renumberings;
@@ -201,6 +234,23 @@ export class Agent {
       changed: () => this.#settleSoon(),
     });
     for (const { host } of memory.current.peers) this.#mesh.remember(host);
+    this.#reporter =
+      deps.collector === undefined || spool === undefined
+        ? undefined
+        : new Reporter({
+            ...deps,
+            connector: deps.collector,
+            spool,
+            bootId: run.bootId,
+            journals: {
+              list: async () => (await renumberings.history()).map(({ planId }) => planId),
+              recordsOf: (planId) => renumberings.recordsOf(planId),
+            },
+            snapshot: () => this.#snapshot(),
+            log: deps.log.child({ component: 'report' }),
+            changed: () => this.#settleSoon(),
+          });
+    this.#reporter?.event('agent_started', { version: deps.version, instance: run.instance });
     this.#peers = {
       hostOf: (uid) =>
         uid === this.#state.nodeUid
@@ -263,7 +313,8 @@ export class Agent {
       state: () => this.#state,
       facts: () => this.#facts(),
       refresh: async () => {
-        await Promise.all(Object.values(this.#observers).map((observer) => observer.refresh()));
+        const { wireAnswer: _, ...quick } = this.#observers;
+        await Promise.all(Object.values(quick).map((observer) => observer.refresh()));
         this.#settle();
       },
       forget: (host) => this.#changePeers((peers) => peers.filter((peer) => peer.host !== host)),
@@ -282,7 +333,11 @@ export class Agent {
     this.#observers = observeHost(
       {
         ...deps,
+        ...deps.acting,
+        ...deps.acting.facts,
+        units: deps.units,
         configuredUnit: deps.settings.rs.unit,
+        peerClocks: () => this.#readPeerClocks(),
         internal: () => ({ address: this.#internalAddress(), links: this.#observations.interfaces }),
       },
       (key, reading) => this.#observe(key, reading),
@@ -320,10 +375,13 @@ export class Agent {
     const { service, schedule, log } = this.#deps;
     this.#keptAlive?.cancel();
     this.#told?.cancel();
+    this.#ripe?.cancel();
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
     await this.#renumberings.close();
+    this.#reporter?.event('agent_stopped', { reason });
+    await this.#reporter?.stop();
     await this.#mesh.close(reason);
     await this.#control.close();
     await this.#memory.set(this.#memory.current);
@@ -347,12 +405,85 @@ export class Agent {
   }
 
   #facts(): Facts {
+    const { identity, version, clock, certificates } = this.#deps;
     const observations = this.#observations;
     const internalAddress = this.#internalAddress();
-    const peers = this.#mesh.peers().filter(({ linked }) => linked);
-    const said = peers.find(({ state }) => state?.internalFamily !== undefined)?.state?.internalFamily;
-    const clusterFamily = internalFamily(observations, internalAddress) ?? said ?? this.#familyOfSeeds();
-    return { observations, internalAddress, clusterFamily, peers, troubles: this.#mesh.troubles() };
+    const peers = this.#mesh.peers();
+    const said = peers.find(({ linked, state }) => linked && state?.internalFamily !== undefined)?.state;
+    return {
+      now: clock.wall(),
+      host: identity.host,
+      version,
+      observations,
+      internalAddress,
+      clusterFamily:
+        internalFamily(observations, internalAddress) ?? said?.internalFamily ?? this.#familyOfSeeds(),
+      peers: peers.map(({ state, ...peer }) => ({
+        ...peer,
+        version: state?.version,
+        renumbering: state?.renumbering,
+      })),
+      unreached: this.#mesh.unreached(),
+      troubles: this.#mesh.troubles(),
+      lock: this.#renumberings.keeper.told,
+      renumbering: this.#renumberings.standing,
+      certificates: certificates(),
+      report: this.#reporter?.status,
+    };
+  }
+
+  #snapshot(): Snapshot {
+    const rs = known(this.#observations.nodeTable);
+    return {
+      state: this.#state,
+      ...(rs === undefined ? {} : { rs }),
+      links: this.#mesh
+        .peers()
+        .slice(0, maxReportedLinks)
+        .map(({ host, linked, address, reachability }) => ({
+          host,
+          linked,
+          reachability,
+          ...(address === undefined ? {} : { address }),
+        })),
+    };
+  }
+
+  /** What is another matter with the links since it was told last. */
+  #reportLinks(): void {
+    if (this.#reporter === undefined) return;
+    for (const { host, linked, reachability } of this.#mesh.peers()) {
+      const { status } = reachability;
+      const now = `${linked ? 'linked' : 'not linked'}, ${status}`;
+      const before = this.#reported.get(host);
+      if (before === now) continue;
+      this.#reported.set(host, now);
+      this.#reporter.stateChanged();
+      // A link that comes and goes within a verdict is told by the state alone.
+      if (before === undefined || before.endsWith(` ${status}`)) continue;
+      this.#reporter.event('peer', {
+        host,
+        status,
+        ...('why' in reachability ? { why: reachability.why } : {}),
+      });
+    }
+  }
+
+  async #readPeerClocks(): Promise<{ host: string; aheadMs: number }[]> {
+    const { clock } = this.#deps;
+    const asked = this.#mesh
+      .peers()
+      .filter(({ linked }) => linked)
+      .map(async ({ host }) => {
+        const sent = clock.wall();
+        const started = clock.monotonic();
+        const { clock: theirs } = await this.#peers.call(host, 'about', {}, peerClockTimeoutMs);
+        return { host, aheadMs: Math.round(theirs - sent - (clock.monotonic() - started) / 2) };
+      });
+    // Who does not answer has a finding of its own.
+    return (await Promise.allSettled(asked)).flatMap((each) =>
+      each.status === 'fulfilled' ? each.value : [],
+    );
   }
 
   /** All that a host can go by which is no node yet and has no address among the seeds, perhaps as it lacks the family. */
@@ -378,14 +509,13 @@ export class Agent {
       .peers()
       .flatMap(({ host, address }) => (address === undefined ? [] : { host, address }))
       .slice(0, maxKnownInState);
-    return hostStateOf(
-      { ...identity, version, mode: settings.mode },
-      this.#facts(),
-      knows,
-      { lock: this.#renumberings.keeper.told, open: this.#renumberings.standing },
-      before,
-      clock.wall(),
-    );
+    const facts = this.#facts();
+    const now = { monotonic: clock.monotonic(), wall: facts.now };
+    const { tracks, findings, changesInMs } = stand(this.#tracks, checks, runChecks(facts), now);
+    this.#tracks = tracks;
+    this.#ripe?.cancel();
+    this.#ripe = changesInMs === undefined ? undefined : clock.after(changesInMs, () => this.#settleSoon());
+    return hostStateOf({ ...identity, version, mode: settings.mode }, facts, findings, knows, before);
   }
 
   #observe<K extends keyof Observations>(key: K, reading: NonNullable<Observations[K]>): void {
@@ -405,12 +535,15 @@ export class Agent {
     if (old !== undefined && fresh !== undefined && old !== fresh) {
       const changes = describeChanges(old, fresh);
       for (const change of changes) log.info({}, change);
+      if (changes.length > 0)
+        this.#reporter?.event('interfaces', { changes: changes.slice(0, maxReportedChanges) });
       if (changes.length > 0) void this.#observers.persistence.refresh();
     }
     // RS learns of a stop or start of its unit before anybody else does; its table is worth a look then.
     const [was, is] = [before, this.#observations].map(({ unit }) => known(unit)?.activeState);
     if (was !== undefined && was !== is) {
       log.info({ before: was, now: is }, 'the RS unit changed');
+      this.#reporter?.event('unit', { before: was, now: is });
       void this.#observers.nodeTable.refresh();
     }
   }
@@ -433,8 +566,13 @@ export class Agent {
     // RS keeps a node's family for good. Before, the host's own seed is all there is to go by, and its peers know better.
     const family = own === undefined || this.#state.nodeUid === undefined ? undefined : familyOf(own);
     this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), family, this.#candidates());
-    if (this.#state.revision !== before.revision) this.#publish();
+    if (this.#state.revision !== before.revision) {
+      this.#publish();
+      this.#reporter?.stateChanged();
+    }
     this.#hearLocks();
+    this.#followLosses();
+    this.#reportLinks();
     this.#logFindings();
     this.#remember();
     const view = this.view();
@@ -496,20 +634,33 @@ export class Agent {
     }
   }
 
+  /** RS learns of a host that is lost, or back, a little later than the mesh; its table is worth a look then. */
+  #followLosses(): void {
+    const lost = this.#mesh
+      .peers()
+      .flatMap(({ host, reachability }) => (reachability.status === 'unreachable' ? host : []))
+      .join(' ');
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    void this.#observers.nodeTable.refresh();
+  }
+
   #logFindings(): void {
     const { log } = this.#deps;
     const seen = new Set<string>();
-    for (const { code, outcome, evidence } of this.#state.findings) {
+    for (const { code, outcome, severity, evidence } of this.#state.findings) {
       seen.add(`${code} ${outcome}`);
       // Right after the start nothing was read yet, which is no news.
       if (!this.#hasReadAll() || this.#logged.has(`${code} ${outcome}`)) continue;
       this.#logged.add(`${code} ${outcome}`);
       log.warn({ finding: code, outcome }, evidence);
+      this.#reporter?.event('finding', { code, outcome, severity, evidence });
     }
     for (const finding of this.#logged) {
       if (seen.has(finding)) continue;
       this.#logged.delete(finding);
       log.info({ finding }, 'the finding is gone');
+      this.#reporter?.event('finding_gone', { code: finding.split(' ')[0] });
     }
   }
 
@@ -560,7 +711,7 @@ export function backupDirectoryOf({ directories }: Settings, planId: string): st
 /** The renumberings of this host over its own ports and the mesh. */
 function beginRenumberings(
   deps: AgentDependencies,
-  agent: { peers: Peers; changed: () => void },
+  agent: Pick<RenumberingsDependencies, 'peers' | 'changed'>,
 ): Promise<Renumberings> {
   const { settings, identity, acting, log } = deps;
   const { state: directory } = settings.directories;

@@ -1,10 +1,8 @@
+import type { Finding } from '../protocol/finding.ts';
 import { isActive, isRoutable, isUsable } from '../protocol/interfaces.ts';
 import { fitsMessage } from '../protocol/messages.ts';
-import type { ToldLock } from '../protocol/renumbering/lock.ts';
-import type { OpenRenumbering } from '../protocol/renumbering/request.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
 import type { Facts } from './findings/check.ts';
-import { findingsOf, runChecks } from './findings/findings.ts';
 import { internalFamily, known, type Observations, whyUnknown } from './observations.ts';
 
 /** What is true of this agent for as long as it runs. */
@@ -17,20 +15,18 @@ export interface AgentIdentity {
 
 /**
  * What this host says of itself now: a pure function of what was read.
+ * @param findings what people must see
  * @param knows  the hosts that it is linked to
- * @param renumbering what this agent knows of the cluster's lock, and the renumbering of its own host
- * @param before the state said last; its findings keep their times, and the revision grows only when something changed
- * @param now    wall clock, milliseconds since the epoch
+ * @param before the state said last; the revision grows only when something changed
  */
 export function hostStateOf(
   identity: AgentIdentity,
-  facts: Facts,
+  facts: Pick<Facts, 'observations' | 'internalAddress' | 'lock' | 'renumbering'>,
+  findings: readonly Finding[],
   knows: HostState['knows'],
-  renumbering: { lock: ToldLock; open: OpenRenumbering | undefined },
   before: HostState | undefined,
-  now: number,
 ): HostState {
-  const { observations, internalAddress } = facts;
+  const { observations, internalAddress, lock, renumbering } = facts;
   const links = known(observations.interfaces) ?? [];
   const routable = links.flatMap((link) =>
     link.addresses
@@ -61,9 +57,9 @@ export function hostStateOf(
       localhostIpv6: 'unknown',
       evidence: whyUnknown(observations.hostsFile),
     },
-    findings: findingsOf(runChecks(facts), before?.findings ?? [], now),
-    lock: renumbering.lock,
-    ...(renumbering.open === undefined ? {} : { renumbering: renumbering.open }),
+    findings: [...findings],
+    lock,
+    ...(renumbering === undefined ? {} : { renumbering }),
     knows,
   };
   const state = fitsMessage({ type: 'state', state: whole }) ? whole : shortened(whole);
@@ -75,6 +71,8 @@ export function hostStateOf(
 const shortListed = 16;
 const shortKnows = 32;
 const shortText = 100;
+/** Of which there can be fifty. */
+const shortEvidence = 40;
 
 /** Texts that programs printed can be long, and everything can be long at once. Better some of it than a state that nobody gets. */
 function shortened(state: HostState): HostState {
@@ -87,7 +85,10 @@ function shortened(state: HostState): HostState {
     addresses: { listed, more: addresses.more + addresses.listed.length - listed.length },
     unit: 'unknown' in unit ? { unknown: short(unit.unknown) } : unit,
     hostsFile: { ...hostsFile, evidence: short(hostsFile.evidence) },
-    findings: findings.map((finding) => ({ ...finding, evidence: short(finding.evidence) })),
+    findings: findings.map((finding) => ({
+      ...finding,
+      evidence: finding.evidence.slice(0, shortEvidence),
+    })),
     knows: state.knows.slice(0, shortKnows),
     ...(renumbering === undefined || trouble === undefined
       ? {}

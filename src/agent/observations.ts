@@ -1,11 +1,15 @@
+import type { KnownPaths } from '../host/ports/paths.ts';
+import type { Vitals } from '../host/ports/vitals.ts';
 import { type Address, type Family, familyOf } from '../protocol/address.ts';
 import type { AddressPersistence } from '../protocol/address-persistence.ts';
 import type { RlnetError } from '../protocol/errors.ts';
 import type { HostsJudgement } from '../protocol/hosts-file.ts';
 import { holdersOf, isActive, isUsable, type NetworkInterface } from '../protocol/interfaces.ts';
 import type { Inventory } from '../protocol/inventory.ts';
+import type { DirectionWord } from '../protocol/renumbering/dead-man.ts';
 import type { NodeTable, RsNode } from '../protocol/rs.ts';
 import type { UnitState } from '../protocol/unit.ts';
+import type { WireAnswer } from '../protocol/wire.ts';
 
 /** The newest answer from one source, or why there is none. `at` is wall clock, milliseconds since the epoch. */
 export type Reading<T> = { at: number; value: T } | { at: number; error: RlnetError };
@@ -22,6 +26,20 @@ export interface Observations {
   /** Of this host's internal address. */
   persistence?: Reading<AddressPersistence>;
   inventory?: Reading<Inventory>;
+  vitals?: Reading<Vitals>;
+  /** The word that the dead man acted on; undefined as value while it has not. */
+  deadMan?: Reading<DirectionWord | undefined>;
+  /** Whether a time source keeps the clock. */
+  clockSynchronised?: Reading<boolean>;
+  /** How far the clocks of the hosts that are linked are ahead of this one, milliseconds. */
+  peerClocks?: Reading<readonly { host: string; aheadMs: number }[]>;
+  /** RS's `slave_ha_grace_period`, seconds; undefined as value where RS does not show it. */
+  replicaHaGrace?: Reading<number | undefined>;
+  /** The unit of this agent. */
+  agentUnit?: Reading<UnitState>;
+  paths?: Reading<KnownPaths>;
+  /** Who answers for this host's internal address on its own link. */
+  wireAnswer?: Reading<WireAnswer | 'not_asked'>;
 }
 
 export function known<T>(reading: Reading<T> | undefined): T | undefined {

@@ -5,8 +5,8 @@ import type { Reading } from './observations.ts';
 /** Something on this host that can be read, and perhaps says when it may have changed. */
 export interface Source<T> {
   read(): Promise<T>;
-  /** How often it is read without being asked, milliseconds. */
-  everyMs: number;
+  /** How often it is read without being asked, milliseconds; undefined: it is not. */
+  everyMs: number | undefined;
   watch?(onHint: () => void): { close(): void };
 }
 
@@ -42,7 +42,9 @@ export class Observer<T> {
     this.#timer?.cancel();
     this.#running = this.#readUntilQuiet().finally(() => {
       this.#running = undefined;
-      if (!this.#closed) this.#timer = this.#clock.after(this.#source.everyMs, () => void this.refresh());
+      const { everyMs } = this.#source;
+      if (!this.#closed && everyMs !== undefined)
+        this.#timer = this.#clock.after(everyMs, () => void this.refresh());
     });
     return this.#running;
   }

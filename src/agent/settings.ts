@@ -67,6 +67,17 @@ const settingsSchema = v.strictObject({
     /** Seconds of every wait; `protocol/renumbering/bounds.ts` has what each is for. In the plans that this host's agent makes. */
     bounds: section(boundSettings),
   }),
+  /** Where this host reports to; to nobody where there is no url. */
+  collector: section({
+    url: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^wss:\/\/[^/?#@\s]+$/, 'Invalid url: wss://HOST:PORT is wanted, and nothing after it'),
+      ),
+    ),
+    /** The CA of the collector's certificate; tls.ca unless given. */
+    ca: v.optional(absolutePath),
+  }),
   directories: section({
     state: v.optional(absolutePath, '/var/lib/rlnet'),
     runtime: v.optional(absolutePath, '/run/rlnet'),

@@ -1,79 +1,125 @@
 import type { AddressPersistences } from '../host/ports/address-persistence.ts';
 import type { Clock } from '../host/ports/clock.ts';
+import type { DeadMan } from '../host/ports/dead-man.ts';
 import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { Interfaces } from '../host/ports/interfaces.ts';
+import type { Paths } from '../host/ports/paths.ts';
 import type { Rs } from '../host/ports/rs.ts';
+import type { Surroundings } from '../host/ports/surroundings.ts';
 import type { Units } from '../host/ports/units.ts';
+import type { VitalsReader } from '../host/ports/vitals.ts';
+import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import type { AddressPersistence } from '../protocol/address-persistence.ts';
-import { holdersOf } from '../protocol/interfaces.ts';
+import { holdersOf, isActive } from '../protocol/interfaces.ts';
+import { meshPort } from '../protocol/messages.ts';
 import type { UnitState } from '../protocol/unit.ts';
 import { known, type Observations } from './observations.ts';
-import { Observer } from './observer.ts';
+import { Observer, type Source } from './observer.ts';
+import type { Schedule } from './schedule.ts';
 
 /** How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the owner of an address some programs, the others some milliseconds. */
 const pace = {
   interfaces: 10_000,
   hostsFile: 10_000,
-  unit: 5_000,
+  unit: 3_000,
   nodeUid: 5_000,
   nodeTable: 15_000,
   persistence: 5 * 60_000,
+  vitals: 3_000,
+  deadMan: 3_000,
+} as const;
+
+/**
+ * What costs more, or changes hardly ever, is read at the start, when a check is asked for, and by cron, each at a second of the minute of its own and
+ * spread over a fleet. `wireAnswer` is seven packets to everybody and takes seconds, so no check waits for it.
+ */
+const scheduled = {
+  paths: { cron: '* * * * *', maxDelayMs: 10_000 },
+  clockSynchronised: { cron: '*/5 * * * *', maxDelayMs: 60_000 },
+  peerClocks: { cron: '*/5 * * * *', maxDelayMs: 60_000 },
+  agentUnit: { cron: '*/5 * * * *', maxDelayMs: 60_000 },
+  wireAnswer: { cron: '*/10 * * * *', maxDelayMs: 5 * 60_000 },
+  replicaHaGrace: { cron: '11,41 * * * *', maxDelayMs: 5 * 60_000 },
 } as const;
 
 export interface SourceDependencies {
   clock: Clock;
+  schedule: Schedule;
   interfaces: Interfaces;
   hostsFile: HostsFile;
   units: Units;
   rs: Rs;
   persistences: AddressPersistences;
+  vitals: VitalsReader;
+  paths: Paths;
+  wire: Pick<Wire, 'ask'>;
+  surroundings: Pick<Surroundings, 'clockSynchronised'>;
+  deadMan: Pick<DeadMan, 'takenOver'>;
   /** The unit that the configuration names, if it names one. */
   configuredUnit: string | undefined;
+  /** The unit of this agent. */
+  agentUnit: string;
+  /** How far the clocks of the hosts that are linked are ahead, milliseconds. */
+  peerClocks: () => Promise<{ host: string; aheadMs: number }[]>;
   /** What is known by now: whose persistence is read. */
   internal: () => { address: Address | undefined; links: Observations['interfaces'] };
 }
 
-type Observers = Record<keyof typeof pace, Pick<Observer<unknown>, 'refresh' | 'close'>>;
+export type SourceName = keyof typeof pace | keyof typeof scheduled;
+type Observers = Record<SourceName, Pick<Observer<unknown>, 'refresh' | 'close'>>;
 
 /** Starts to read everything of this host; each reading is handed over as it comes. */
 export function observeHost(
-  { clock, interfaces, hostsFile, units, rs, persistences, configuredUnit, internal }: SourceDependencies,
-  onReading: <K extends keyof Observations>(key: K, reading: NonNullable<Observations[K]>) => void,
+  deps: SourceDependencies,
+  onReading: <K extends SourceName>(key: K, reading: NonNullable<Observations[K]>) => void,
 ): Observers {
-  const watched = {
-    interfaces: (hint: () => void) => interfaces.watch(hint),
-    hostsFile: (hint: () => void) => hostsFile.watch(hint),
+  const { clock, schedule, interfaces, hostsFile, units, rs, persistences } = deps;
+  type Value<K extends SourceName> = Extract<NonNullable<Observations[K]>, { value: unknown }>['value'];
+  const observe = <K extends SourceName>(
+    key: K,
+    read: () => Promise<Value<K>>,
+    watch?: Source<Value<K>>['watch'],
+  ): Observer<Value<K>> => {
+    const everyMs = key in pace ? pace[key as keyof typeof pace] : undefined;
+    const observer = new Observer<Value<K>>(
+      clock,
+      { everyMs, read, ...(watch === undefined ? {} : { watch }) },
+      (reading) => onReading(key, reading as NonNullable<Observations[K]>),
+    );
+    if (everyMs === undefined) {
+      const { cron, maxDelayMs } = scheduled[key as keyof typeof scheduled];
+      schedule.every(cron, key, maxDelayMs, () => observer.refresh());
+    }
+    return observer;
   };
   return {
-    interfaces: new Observer(
-      clock,
-      { everyMs: pace.interfaces, read: () => interfaces.read(), watch: watched.interfaces },
-      (reading) => onReading('interfaces', reading),
+    interfaces: observe(
+      'interfaces',
+      () => interfaces.read(),
+      (hint) => interfaces.watch(hint),
     ),
-    hostsFile: new Observer(
-      clock,
-      { everyMs: pace.hostsFile, read: () => hostsFile.judge(), watch: watched.hostsFile },
-      (reading) => onReading('hostsFile', reading),
+    hostsFile: observe(
+      'hostsFile',
+      () => hostsFile.judge(),
+      (hint) => hostsFile.watch(hint),
     ),
-    unit: new Observer(clock, { everyMs: pace.unit, read: unitReader(units, configuredUnit) }, (reading) =>
-      onReading('unit', reading),
+    unit: observe('unit', unitReader(units, deps.configuredUnit)),
+    nodeUid: observe('nodeUid', () => rs.localUid()),
+    nodeTable: observe('nodeTable', () => rs.nodeTable()),
+    persistence: observe(
+      'persistence',
+      () => readPersistence(persistences, deps.internal()),
+      (hint) => persistences.watch(hint),
     ),
-    nodeUid: new Observer(clock, { everyMs: pace.nodeUid, read: () => rs.localUid() }, (reading) =>
-      onReading('nodeUid', reading),
-    ),
-    nodeTable: new Observer(clock, { everyMs: pace.nodeTable, read: () => rs.nodeTable() }, (reading) =>
-      onReading('nodeTable', reading),
-    ),
-    persistence: new Observer(
-      clock,
-      {
-        everyMs: pace.persistence,
-        read: () => readPersistence(persistences, internal()),
-        watch: (hint) => persistences.watch(hint),
-      },
-      (reading) => onReading('persistence', reading),
-    ),
+    vitals: observe('vitals', () => deps.vitals.read()),
+    deadMan: observe('deadMan', () => deps.deadMan.takenOver()),
+    paths: observe('paths', () => deps.paths.read(meshPort)),
+    clockSynchronised: observe('clockSynchronised', () => deps.surroundings.clockSynchronised()),
+    peerClocks: observe('peerClocks', deps.peerClocks),
+    agentUnit: observe('agentUnit', () => units.state(deps.agentUnit)),
+    wireAnswer: observe('wireAnswer', () => askWire(deps.wire, deps.internal())),
+    replicaHaGrace: observe('replicaHaGrace', () => rs.replicaHaGraceSeconds()),
   };
 }
 
@@ -98,4 +144,13 @@ async function readPersistence(
   if (holder === undefined) return { outcome: 'unknown', evidence: `${address} is on no interface` };
   const { name, mac } = holder.link;
   return persistences.read({ name, ...(mac === undefined ? {} : { mac }) }, address);
+}
+
+async function askWire(
+  wire: Pick<Wire, 'ask'>,
+  { address, links }: ReturnType<SourceDependencies['internal']>,
+): Promise<NonNullable<Extract<Observations['wireAnswer'], { value: unknown }>>['value']> {
+  const holder = address === undefined ? undefined : holdersOf(known(links) ?? [], address)[0];
+  if (address === undefined || holder === undefined || !isActive(holder.link)) return 'not_asked';
+  return await wire.ask({ interface: holder.link.name, address });
 }

@@ -92,6 +92,15 @@ program
   });
 
 program
+  .command('collector')
+  .description('take the reports of agents and show them (systemd runs it)')
+  .option('--config <file>', 'configuration file', '/etc/rlnet/collector.yaml')
+  .action(async (options: { config: string }) => {
+    const { collector } = await import('./commands/collector.ts');
+    await run(collector(context, options));
+  });
+
+program
   .command('status')
   .description('show the cluster as the agent of this host sees it')
   .option('--watch', 'show it again whenever it changes')
@@ -118,12 +127,13 @@ program
   .description('check a host afresh; the exit status says what was found')
   .argument('[node]', 'node uid or host name; this host unless given')
   .option('--fix', 'mend what the agent can mend; on this host alone')
+  .option('--all', 'every host of the cluster')
   .addOption(asJson())
   .addOption(runtime())
   .action(
     async (
       node: string | undefined,
-      options: { json?: boolean; fix?: boolean; runtimeDirectory: string },
+      options: { json?: boolean; fix?: boolean; all?: boolean; runtimeDirectory: string },
     ) => {
       const { check } = await import('./commands/check.ts');
       await run(check(context, node, options));
@@ -341,6 +351,19 @@ tls
   .action(async (host: string, options: { caDir: string; out: string; days: number; json?: boolean }) => {
     const { createHost } = await import('./commands/tls.ts');
     await run(createHost(context, host, options));
+  });
+
+tls
+  .command('create-collector')
+  .description('make the certificate of a collector')
+  .argument('<name>', "the collector's name")
+  .requiredOption('--ca-dir <dir>', 'directory that holds ca.crt and ca.key')
+  .option('--out <dir>', 'directory to write collector.crt and collector.key to', '.')
+  .option('--days <n>', 'how long it is valid', days, 825)
+  .addOption(asJson())
+  .action(async (name: string, options: { caDir: string; out: string; days: number; json?: boolean }) => {
+    const { createCollector } = await import('./commands/tls.ts');
+    await run(createCollector(context, name, options));
   });
 
 tls

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { RlnetError } from '../protocol/errors.ts';
-import { formatIdentity, type HostIdentity } from '../protocol/identity.ts';
+import { formatCollectorIdentity, formatIdentity, type HostIdentity } from '../protocol/identity.ts';
 
 x509.cryptoProvider.set(webcrypto as never);
 
@@ -52,8 +52,32 @@ export async function issueCa(cluster: string, { now, days, random }: Terms): Pr
 export async function issueHost(
   ca: Issued,
   host: string,
-  { now, days, random }: Terms,
+  terms: Terms,
 ): Promise<Issued & { identity: HostIdentity }> {
+  const { cluster, ...issued } = await issue(ca, host, terms, (name) =>
+    formatIdentity({ cluster: name, host }),
+  );
+  return { ...issued, identity: { cluster, host } };
+}
+
+/**
+ * A certificate for a collector. No host takes it for that of a host.
+ * @throws RlnetError TLS_FILE_INVALID as `issueHost`
+ */
+export async function issueCollector(
+  ca: Issued,
+  name: string,
+  terms: Terms,
+): Promise<Issued & { cluster: string }> {
+  return await issue(ca, name, terms, (cluster) => formatCollectorIdentity({ cluster, name }));
+}
+
+async function issue(
+  ca: Issued,
+  name: string,
+  { now, days, random }: Terms,
+  uriOf: (cluster: string) => string,
+): Promise<Issued & { cluster: string }> {
   const invalid = (why: string, cause?: unknown): RlnetError =>
     new RlnetError(
       'TLS_FILE_INVALID',
@@ -74,11 +98,10 @@ export async function issueHost(
   }
   const [cluster] = issuer.subjectName.getField('O');
   if (cluster === undefined) throw invalid('it names no cluster');
-  const identity = { cluster, host };
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(random),
-    subject: [{ CN: [host] }, { O: [cluster] }],
+    subject: [{ CN: [name] }, { O: [cluster] }],
     issuer: issuer.subjectName,
     notBefore: new Date(now - backdateMs),
     notAfter: new Date(now + days * dayMs),
@@ -92,7 +115,7 @@ export async function issueHost(
         x509.ExtendedKeyUsage.serverAuth,
         x509.ExtendedKeyUsage.clientAuth,
       ]),
-      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: formatIdentity(identity) }]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: uriOf(cluster) }]),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
@@ -100,7 +123,7 @@ export async function issueHost(
   if (!(await certificate.verify({ publicKey: issuer.publicKey, signatureOnly: true }))) {
     throw invalid('its key belongs to another certificate');
   }
-  return { certificate: pem(certificate), key: await privateKeyPem(keys), identity };
+  return { certificate: pem(certificate), key: await privateKeyPem(keys), cluster };
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -111,6 +111,7 @@ const codes = {
   LOCK_NOT_HELD: { exit: 7, retryable: false },
   LOCK_HOLDER_ALIVE: { exit: 7, retryable: false },
   REMOTE_OPERATIONS_OFF: { exit: 4, retryable: false },
+  DATABASE_UNUSABLE: { exit: 6, retryable: true },
   DEAD_MAN_FAILED: { exit: 7, retryable: false },
   NODE_UNKNOWN: { exit: 5, retryable: false },
   EXTERNAL_ADDRESS_UNUSABLE: { exit: 7, retryable: false },

@@ -19,9 +19,11 @@ export const checkResultSchema = v.object({
   evidence: v.string(),
   /** What a person does about it. */
   remedy: v.string(),
+  /** The code of the check that fails and is the cause of this one. */
+  behind: v.optional(v.string()),
 });
 export type CheckResult = v.InferOutput<typeof checkResultSchema>;
 
-/** A check that failed or whose answer is unknown, and since when (wall clock, milliseconds since the epoch). */
+/** A check that has failed, or whose answer is unknown, for long enough for people to see it; and since when (wall clock, milliseconds since the epoch). */
 export const findingSchema = v.object({ ...checkResultSchema.entries, since: finiteSchema });
 export type Finding = v.InferOutput<typeof findingSchema>;

@@ -28,3 +28,17 @@ export function identityFromSubjectAltName(subjectAltName: string | undefined): 
   if (!v.is(nameSchema, cluster) || !v.is(nameSchema, host)) return undefined;
   return { cluster, host };
 }
+
+/** The URI in a collector's certificate. A host's mesh takes it for no host. */
+export function formatCollectorIdentity({ cluster, name }: { cluster: string; name: string }): string {
+  return `rlnet://${cluster}/collector/${name}`;
+}
+
+/** @returns the collector's name; undefined unless exactly one name is an rlnet URI and it is a collector's */
+export function collectorFromSubjectAltName(subjectAltName: string | undefined): string | undefined {
+  const uris = (subjectAltName ?? '').split(', ').filter((entry) => entry.startsWith('URI:rlnet:'));
+  const [only] = uris;
+  if (uris.length !== 1 || only === undefined) return undefined;
+  const [, cluster, name] = /^URI:rlnet:\/\/([^/]+)\/collector\/([^/]+)$/.exec(only) ?? [];
+  return v.is(nameSchema, cluster) && v.is(nameSchema, name) ? name : undefined;
+}

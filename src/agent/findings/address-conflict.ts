@@ -6,13 +6,21 @@ export const addressConflict: Check = {
   code: 'MESH_ADDRESS_CONFLICT',
   title: 'A host and RS name different internal addresses for one node',
   severity: 'warning',
+  about:
+    'A linked host says another internal address than RS has for its node. It passes by itself while an address is being changed.',
   remedy: 'Compare rladmin status nodes on both hosts; one of the two may be cut off from the cluster.',
+  behind: ['RENUMBERING_UNDER_WAY'],
   judge({ observations: { nodeTable }, peers }) {
     const nodes = known(nodeTable)?.nodes;
     if (nodes === undefined) return { outcome: 'unknown', evidence: whyUnknown(nodeTable) };
-    const conflicts = peers.flatMap(({ host, nodeUid, internalAddress }) => {
+    const conflicts = peers.flatMap(({ host, nodeUid, internalAddress, renumbering }) => {
       const row = nodes.find(({ uid }) => uid === nodeUid);
-      if (row?.address === undefined || internalAddress === undefined || row.address === internalAddress)
+      if (
+        row?.address === undefined ||
+        internalAddress === undefined ||
+        renumbering !== undefined ||
+        row.address === internalAddress
+      )
         return [];
       return [`${host} says ${internalAddress}, RS has node ${row.uid} at ${row.address}`];
     });

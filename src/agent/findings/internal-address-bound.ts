@@ -7,8 +7,11 @@ export const internalAddressBound: Check = {
   code: 'INTERNAL_ADDRESS_NOT_BOUND',
   title: "The node's internal address is not on an active interface",
   severity: 'error',
+  about:
+    'The address that RS has for this node is on no interface, or on one that is not up with carrier, or duplicate address detection has not ended or found a duplicate. RS cannot come up without it. `ip addr` shows where it is.',
   remedy:
     'Bring the address back on an interface that is up with carrier; RS cannot run on this node without it.',
+  behind: ['RENUMBERING_UNDER_WAY', 'IPV6_DISABLED'],
   judge({ observations, internalAddress }) {
     const links = known(observations.interfaces);
     if (links === undefined) return { outcome: 'unknown', evidence: whyUnknown(observations.interfaces) };

@@ -171,11 +171,13 @@ export function createTransport(material: () => TlsMaterial): Transport {
           const hungUp = party !== undefined && word === 'ECONNRESET';
           const refused =
             objected || word.includes('ALERT') || (party === undefined && isCertificateError(word));
+          // Node names our own port, another one with each try, which would make the same trouble look like a new one.
+          const said = error.message.replace(/ - Local \(.*\)$/, '');
           const reason = hungUp
-            ? `it hung up once it had seen our certificate (${error.message})`
+            ? `it hung up once it had seen our certificate (${said})`
             : word === 'ECONNREFUSED'
-              ? `${error.message}: ${nobodyListens}`
-              : error.message;
+              ? `${said}: ${nobodyListens}`
+              : said;
           fail(refused ? 'PEER_REFUSED' : 'PEER_UNREACHABLE', reason, error);
         });
         websocket.once('open', () => {

@@ -1,9 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type ActingPorts, Agent, backupDirectoryOf } from '../../agent/agent.ts';
+import type { CertificateTerm } from '../../agent/findings/check.ts';
 import { createLog, standardOutput } from '../../agent/log.ts';
-import { createTransport } from '../../agent/mesh/transport.ts';
+import { createTransport, type TlsMaterial } from '../../agent/mesh/transport.ts';
+import type { ReportConnector } from '../../agent/report/channel.ts';
 import { createSchedule } from '../../agent/schedule.ts';
+import type { Settings } from '../../agent/settings.ts';
 import { createBootClock } from '../../host/boot-clock.ts';
 import { createDeadMan } from '../../host/dead-man.ts';
 import { createDetachedTimer } from '../../host/detached-timer.ts';
@@ -25,6 +28,7 @@ import { createSurroundings } from '../../host/surroundings.ts';
 import { inTransientUnits } from '../../host/transient-units.ts';
 import { createUnitControl } from '../../host/unit-control.ts';
 import { createUnits } from '../../host/units.ts';
+import { createVitalsReader } from '../../host/vitals.ts';
 import { createWire } from '../../host/wire.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
@@ -36,6 +40,7 @@ import { loadConfiguration } from './config.ts';
 export async function agent(context: Context, options: { config: string }): Outcome {
   const { settings, tls, readTls } = await loadConfiguration(context, options.config);
   let material = tls;
+  let terms = termsOf(material);
   const { clock, random, files, sockets, version, env } = context;
   // Here and not in the context: execa would cost every other command 20 ms.
   const exec = createExec();
@@ -104,11 +109,14 @@ export async function agent(context: Context, options: { config: string }): Outc
     rs,
     acting,
     persistences: createAddressPersistences(settings.network.owner, owners, owner, files),
+    collector: await connectorOf(context, settings, () => material),
     // By its name in package.json, as its path in a release is another one.
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,
     transport: createTransport(() => material),
     paths: createPaths(exec),
+    vitals: createVitalsReader(files, [settings.directories.state, '/etc']),
+    certificates: () => terms,
     wire: createWire(exec, interfaces, clock),
     schedule: createSchedule(log),
     service,
@@ -122,6 +130,7 @@ export async function agent(context: Context, options: { config: string }): Outc
         return;
       }
       material = fresh;
+      terms = termsOf(fresh);
       running.renewCertificates(fresh.deniedSerials);
     } catch (thrown) {
       // Files are replaced one after the other; the last change makes them go together.
@@ -135,6 +144,27 @@ export async function agent(context: Context, options: { config: string }): Outc
   watched.close();
   await running.stop(String(context.ended.reason));
   return 0;
+}
+
+/** Loaded where a collector is configured, and only there. */
+async function connectorOf(
+  { files }: Context,
+  { collector: { url, ca }, tls }: Settings,
+  material: () => TlsMaterial,
+): Promise<ReportConnector | undefined> {
+  if (url === undefined) return undefined;
+  const { createReportConnector } = await import('../../agent/report/connect.ts');
+  return createReportConnector(url, material, () => files.read(ca ?? tls.ca));
+}
+
+/** Of the host's certificate, and of each CA beside it. */
+function termsOf({ certificate, ca }: TlsMaterial): CertificateTerm[] {
+  const termOf = (name: string, pem: string): CertificateTerm => {
+    const { validFromDate, validToDate } = new X509Certificate(pem);
+    return { name, notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
+  };
+  const authorities = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return [termOf("the host's certificate", certificate), ...authorities.map((pem) => termOf('the CA', pem))];
 }
 
 /** Files that are changed together make one change, so long after the last of them. */

@@ -2,7 +2,11 @@ import { createPublicKey, X509Certificate } from 'node:crypto';
 import * as v from 'valibot';
 import type { Files } from '../../host/ports/files.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
-import { formatIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
+import {
+  formatCollectorIdentity,
+  formatIdentity,
+  identityFromSubjectAltName,
+} from '../../protocol/identity.ts';
 import { nameSchema } from '../../protocol/schema.ts';
 import { type Context, json, type Outcome } from '../context.ts';
 
@@ -54,6 +58,32 @@ export async function createHost(
   const paths = files.map(({ path }) => path);
   context.print(
     options.json === true ? json({ identity: name, files: paths }) : `${[name, ...paths].join('\n')}\n`,
+  );
+  return 0;
+}
+
+/** `rlnet tls create-collector NAME --ca-dir DIR`: collector.crt and collector.key. */
+export async function createCollector(
+  context: Context,
+  name: string,
+  options: IssueOptions & { caDir: string },
+): Outcome {
+  checkName('collector', name);
+  const ca = {
+    certificate: await readPem(context.files, `${options.caDir}/ca.crt`),
+    key: await readPem(context.files, `${options.caDir}/ca.key`),
+  };
+  const { issueCollector } = await import('../tls-issue.ts');
+  const { certificate, key, cluster } = await issueCollector(ca, name, termsOf(context, options.days));
+  const files = [
+    { path: `${options.out}/collector.key`, content: key, mode: 0o600 },
+    { path: `${options.out}/collector.crt`, content: certificate, mode: 0o644 },
+  ];
+  await createAll(context.files, options.out, files);
+  const identity = formatCollectorIdentity({ cluster, name });
+  const paths = files.map(({ path }) => path);
+  context.print(
+    options.json === true ? json({ identity, files: paths }) : `${[identity, ...paths].join('\n')}\n`,
   );
   return 0;
 }

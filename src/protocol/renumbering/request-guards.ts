@@ -9,6 +9,7 @@ import {
 } from '../address.ts';
 import { holdersOf, isActive, isUsable, type NetworkInterface } from '../interfaces.ts';
 import type { NodeTable } from '../rs.ts';
+import { mistakesForLoopback } from '../rs-builds.ts';
 import { defaultGatewaysOf } from './draw.ts';
 import { fail, type Guard, guard, pass, unclear } from './guard.ts';
 
@@ -304,20 +305,4 @@ export const requestGuards: readonly Guard[] = [
 
 function rowOf({ nodes }: NodeTable, nodeUid: number) {
   return nodes.find(({ uid }) => uid === nodeUid);
-}
-
-function mistakesForLoopback(version: string): boolean {
-  const fixed =
-    isAtLeast(version, [8, 2, 0, 25]) || (isAtLeast(version, [7, 22, 2, 170]) && !isAtLeast(version, [8, 0]));
-  return !fixed;
-}
-
-/** `8.2.0-25` number by number; what is missing counts as 0, what is no number as too old. */
-function isAtLeast(version: string, wanted: readonly number[]): boolean {
-  const have = version.split(/[.-]/).map(Number);
-  for (const [index, want] of wanted.entries()) {
-    const got = have[index] ?? 0;
-    if (got !== want) return got > want;
-  }
-  return true;
 }

@@ -25,6 +25,16 @@ ExecStart=/bin/cp --no-preserve=all /proc/sys/kernel/random/boot_id /run/lab-boo
 `;
 
 /**
+ * The clock of a lab host is the machine's, and whether somebody keeps it is none of the lab's business. In front of the real one on the agent's
+ * path: it says what the file beside it says, yes unless told otherwise.
+ */
+const ownTimedatectl = `#!/bin/sh
+[ "$1" = show ] && exec cat /run/lab-clock
+exec /usr/bin/timedatectl "$@"
+`;
+const clockFile = 'f /run/lab-clock 0644 - - - yes\n';
+
+/**
  * Gives every host a certificate and a configuration file, as an operator would, and starts its agent.
  *
  * @param family  the internal family of the cluster that the hosts are, or are to be
@@ -61,6 +71,9 @@ export async function installAgents(
       await host.writeFile('/etc/rlnet/tls/host.crt', certificate, 0o644);
       await host.writeFile('/etc/rlnet/tls/host.key', key, 0o600);
       await host.writeFile('/etc/rlnet/agent.yaml', configurationOf(host), 0o644);
+      await host.writeFile('/usr/sbin/timedatectl', ownTimedatectl, 0o755);
+      await host.writeFile('/etc/tmpfiles.d/lab-clock.conf', clockFile, 0o644);
+      await execOk(host, ['systemd-tmpfiles', '--create', 'lab-clock.conf']);
       await execOk(host, ['mkdir', '-p', '/etc/systemd/system/rlnet.service.d']);
       await host.writeFile('/etc/systemd/system/lab-boot-id.service', bootIdUnit, 0o644);
       await host.writeFile('/etc/systemd/system/rlnet.service.d/lab.conf', ownBootId, 0o644);

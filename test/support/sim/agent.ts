@@ -7,6 +7,7 @@ import type { Files } from '../../../src/host/ports/files.ts';
 import { type Address, parseInterfaceAddress } from '../../../src/protocol/address.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
 import type { HostIdentity } from '../../../src/protocol/identity.ts';
+import { vitalsInOrder } from '../vitals.ts';
 import type { SimCertificate } from './frames.ts';
 import type { Service, SimHost } from './host.ts';
 import type { Kernel } from './kernel.ts';
@@ -104,6 +105,9 @@ export class SimAgent implements Service {
         deadMan: this.#deadMan.port(process),
       },
       paths: { read: () => process.call(5, 'ss', () => ({ mtus: new Map(), unanswered: new Set() })) },
+      vitals: { read: () => process.call(1, 'vitals', () => vitalsInOrder) },
+      certificates: () => [],
+      collector: undefined,
       inventory: { read: () => process.call(900, 'inventory', () => ({ fileSystems: [], links: [] })) },
       sockets: host.sockets(process),
       transport: createSimTransport(process, host, network, () => tls),

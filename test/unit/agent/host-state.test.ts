@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest';
-import type { Facts } from '../../../src/agent/findings/check.ts';
+import { runChecks } from '../../../src/agent/findings/findings.ts';
 import { hostStateOf } from '../../../src/agent/host-state.ts';
 import type { Observations } from '../../../src/agent/observations.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
+import type { Finding } from '../../../src/protocol/finding.ts';
 import type { NetworkInterface } from '../../../src/protocol/interfaces.ts';
 import { decodeMessage, encodeMessage } from '../../../src/protocol/messages.ts';
 import { merged, noLockState, withClosed } from '../../../src/protocol/renumbering/lock.ts';
 import { type HostState, maxAddressesInState, maxKnownInState } from '../../../src/protocol/state.ts';
+import { inOrder } from '../../support/facts.ts';
 
 const own = parseAddress('2001:db8::21');
 
@@ -56,37 +58,29 @@ function healthy(at = 1_000): Observations {
   };
 }
 
-function stateOf(observations: Observations, before?: HostState, now = 1_000): HostState {
+function stateOf(observations: Observations, before?: HostState, findings: Finding[] = []): HostState {
   const identity = { cluster: 'demo', host: 'n2', version: '0.1.0', mode: 'manage' } as const;
-  const facts: Facts = {
-    observations,
-    internalAddress: own,
-    clusterFamily: 'ipv6',
-    peers: [],
-    troubles: [],
-  };
-  return hostStateOf(identity, facts, [], { lock: 'none', open: undefined }, before, now);
+  return hostStateOf(identity, { ...inOrder, observations }, findings, [], before);
 }
 
 test('the revision starts at 1 and grows with each change, and only then', () => {
   const first = stateOf(healthy());
   expect(first.revision).toBe(1);
   // Read again, at another time, with the same outcome.
-  const same = stateOf(healthy(2_000), first, 2_000);
+  const same = stateOf(healthy(2_000), first);
   expect(same).toEqual(first);
-  const changed = stateOf({ ...healthy(), interfaces: { at: 3_000, value: [] } }, same, 3_000);
+  const changed = stateOf({ ...healthy(), interfaces: { at: 3_000, value: [] } }, same);
   expect(changed.revision).toBe(2);
-  expect(stateOf(healthy(), changed, 4_000).revision).toBe(3);
+  expect(stateOf(healthy(), changed).revision).toBe(3);
 });
 
-test('a finding keeps the time at which it was first seen, which is no change', () => {
-  const missing = { localhostIpv6: 'missing', evidence: 'no line' } as const;
-  const observations = { ...healthy(), hostsFile: { at: 1_000, value: missing } };
-  const first = stateOf(observations, undefined, 1_000);
-  expect(first.findings.map(({ code, since }) => [code, since])).toEqual([
-    ['HOSTS_LOCALHOST_IPV6_MISSING', 1_000],
-  ]);
-  expect(stateOf(observations, first, 9_000)).toEqual(first);
+test('a finding that is there still is no change, and one that is there anew is', () => {
+  const [result] = runChecks(inOrder);
+  if (result === undefined) throw new RangeError('no checks');
+  const finding = { ...result, since: 1_000 };
+  const first = stateOf(healthy(), undefined, [finding]);
+  expect(stateOf(healthy(9_000), first, [{ ...finding }])).toEqual(first);
+  expect(stateOf(healthy(9_000), first, [{ ...finding, since: 2_000 }]).revision).toBe(2);
 });
 
 test('lists the addresses that others can use, and says which of them work', () => {
@@ -133,6 +127,7 @@ test('fits a message, however much there is to say, and the other side takes it'
   const state = hostStateOf(
     { cluster: 'demo', host: name(0), version: '0.1.0', mode: 'manage' },
     {
+      ...inOrder,
       observations: {
         interfaces: { at: 1_000, value: [{ ...link(addresses), name: noise.slice(0, 15) }] },
         hostsFile: { at: 1_000, value: { localhostIpv6: 'missing', evidence: noise } },
@@ -142,17 +137,8 @@ test('fits a message, however much there is to say, and the other side takes it'
         persistence: { at: 1_000, value: { outcome: 'missing', evidence: noise } },
       },
       internalAddress: own,
-      clusterFamily: 'ipv4',
-      peers: [],
-      troubles: [{ code: 'uid', host: 'n3', text: noise, seenAt: 0 }],
-    },
-    Array.from({ length: maxKnownInState }, (_, index) => ({
-      host: name(index),
-      address: parseAddress(addresses[index] ?? ''),
-    })),
-    {
       lock,
-      open: {
+      renumbering: {
         planId: '0123456789ab',
         nodeUid: 2,
         from: { address: own, prefixLength: 64 },
@@ -163,8 +149,12 @@ test('fits a message, however much there is to say, and the other side takes it'
         is: 'open',
       },
     },
+    runChecks(inOrder).map((result) => ({ ...result, evidence: noise.slice(0, 500), since: 1_000 })),
+    Array.from({ length: maxKnownInState }, (_, index) => ({
+      host: name(index),
+      address: parseAddress(addresses[index] ?? ''),
+    })),
     undefined,
-    1_000,
   );
   const text = encodeMessage({ type: 'state', state });
   expect(decodeMessage(text)).toEqual({ type: 'state', state });

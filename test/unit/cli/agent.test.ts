@@ -391,7 +391,7 @@ describe.skipIf(!isRoot)('rlnet check --fix', () => {
 
 /** Words of the program's own, which are no data: headers, and what stands for an absence or a state. */
 const own =
-  /^(?:[A-Z0-9:/]+|cluster|internal|external|family|seen|from|this|host|no|agent|linked|link|for|not|a|node|checks|of|interfaces|nothing|to|do|in|active|usable|findings|and|more|valid|preferred|label|unknown|applicable|address|the|scope|choose|\d+[smhd]|-)$/;
+  /^(?:[A-Z0-9:/]+|cluster|internal|external|family|seen|from|this|host|no|agent|linked|link|for|not|a|node|checks|because|of|interfaces|nothing|to|do|in|active|usable|findings|and|more|valid|preferred|label|unknown|applicable|address|the|scope|choose|\d+[smhd]|-)$/;
 
 /** Every word that a table shows, but for the program's own, stands in the JSON: nobody has to scrape the text. */
 function expectAllInJson(text: string, data: unknown): void {

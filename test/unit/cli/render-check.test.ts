@@ -13,6 +13,7 @@ test.for([
   ['an answer that is unknown, however bad it could be', [result('unknown', 'error')], 10],
   ['an error beside an unknown answer', [result('unknown', 'error'), result('fail', 'error')], 20],
   ['what is only worth knowing', [result('fail', 'info')], 0],
+  ['an error that follows from another finding', [{ ...result('fail', 'error'), behind: 'B_CODE' }], 0],
 ] as const)('a check ends with the status that is documented for %s', ([, results, status]) => {
   expect(checkExitStatus({ host: 'n1', results: [...results] })).toBe(status);
 });
