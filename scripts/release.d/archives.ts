@@ -68,21 +68,30 @@ export function writeControl(
   date(folder, epoch);
 }
 
+/** Without compression for who installs it at once: xz takes a minute. */
+export type Compression = 'xz' | 'none';
+
 export async function packDeb(
   { folder }: Tree,
   target: string,
   epoch: number,
-  compression: 'xz' | 'none',
+  compression: Compression,
 ): Promise<void> {
   await pack('dpkg-deb', ['--root-owner-group', `-Z${compression}`, '--build', folder, target], epoch);
 }
 
 /** A tarball to unpack at `/`. It has no folders, as those of the host have modes and owners of their own. */
-export async function packTarball({ folder }: Tree, target: string, epoch: number): Promise<void> {
+export async function packTarball(
+  { folder }: Tree,
+  target: string,
+  epoch: number,
+  compression: Compression,
+): Promise<void> {
   const files = filesOf(folder).filter((path) => !path.startsWith('DEBIAN/'));
   const dated = ['--format=gnu', '--owner=0', '--group=0', '--numeric-owner', `--mtime=@${epoch}`];
   // One thread, as more of them write other bytes.
-  const how = ['--use-compress-program=xz -T1 -6', `--directory=${folder}`, `--file=${target}`];
+  const compressed = compression === 'xz' ? ['--use-compress-program=xz -T1 -6'] : [];
+  const how = [...compressed, `--directory=${folder}`, `--file=${target}`];
   await pack('tar', ['--create', ...dated, ...how, '--', ...files], epoch);
 }
 

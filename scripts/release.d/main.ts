@@ -43,7 +43,7 @@ try {
   ] as const;
   const [deb, tarball] = archives;
   writeControl(tree, { checkout, version, epoch });
-  await Promise.all([packDeb(tree, deb, epoch, 'xz'), packTarball(tree, tarball, epoch)]);
+  await Promise.all([packDeb(tree, deb, epoch, 'xz'), packTarball(tree, tarball, epoch, 'xz')]);
 
   const sizeOf = (path: string): number => statSync(join(tree.folder, path)).size;
   const sum = (paths: readonly string[]): number => paths.reduce((total, path) => total + sizeOf(path), 0);

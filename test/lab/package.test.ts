@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { glibcFloor } from '../../scripts/release.d/archives.ts';
 import { releaseInputs } from '../../scripts/release.d/inputs.ts';
 import { issueCa, issueHost } from '../../src/cli/tls-issue.ts';
 import { createRandom } from '../../src/host/random.ts';
+import { meshPort } from '../../src/protocol/messages.ts';
 import { clusterViewSchema } from '../../src/protocol/state.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { runOk, waitFor } from '../support/lab/run.ts';
@@ -32,10 +34,11 @@ beforeAll(async () => {
   n1 = lab.host('n1');
   await Promise.all([
     buildPackage(join(folder, 'old.deb'), { version: '0.0.1' }),
-    buildPackage(join(folder, 'new.deb'), { version: '0.0.2' }),
+    buildPackage(join(folder, 'new.deb'), { version: '0.0.2', tarball: join(folder, 'rlnet.tar') }),
   ]);
   await n1.copyFile(join(folder, 'old.deb'), '/old.deb');
   await n1.copyFile(join(folder, 'new.deb'), '/new.deb');
+  await n1.copyFile(join(folder, 'rlnet.tar'), '/rlnet.tar');
   await installStandin(n1);
   const node = { host: n1, addr: n1.address('internal', 'ipv6'), externalAddr: [] };
   await bootstrapStandin([node], { clusterName: 'package.example', family: 'ipv6' });
@@ -68,6 +71,17 @@ async function ofOthers(): Promise<unknown> {
   };
 }
 
+const install = readFileSync(join(repository, 'docs/install.md'), 'utf8');
+
+/** The commands that docs/install.md shows next after some words of it. */
+function documented(words: string): string {
+  const from = install.indexOf(words);
+  if (from === -1) throw new Error(`docs/install.md does not say: ${words}`);
+  const [, block = ''] = /```sh\n(.*?)```/s.exec(install.slice(from)) ?? [];
+  // Packed with xz it is known to no host of the lab, and would take a minute to make.
+  return block.replaceAll(/(-x|-t)Jf \S+\.tar\.xz/g, '$1f /rlnet.tar');
+}
+
 const exists = async (path: string): Promise<boolean> => (await n1.exec(['test', '-e', path])).exitCode === 0;
 
 describe('on a host without Node.js', () => {
@@ -94,6 +108,28 @@ describe('on a host without Node.js', () => {
     expect(await ofOthers()).toEqual(before);
   });
 
+  test('the agent is what the kernel ends last when memory is short, and is ended itself when it hangs', async () => {
+    expect(await property(n1, 'OOMScoreAdjust')).toBe('-900');
+    // A container may not let anybody lower it; then systemd leaves it as it was.
+    const may = (await n1.exec(['sh', '-c', 'echo -900 >/proc/self/oom_score_adj'])).exitCode === 0;
+    const adjusted = await n1.readFile(`/proc/${await property(n1, 'MainPID')}/oom_score_adj`);
+    expect(Number(adjusted)).toBe(may ? -900 : 0);
+    expect(await property(n1, 'WatchdogUSec')).toBe('30s');
+  });
+
+  test('the agent starts at boot also where the network never comes up as a whole', async () => {
+    const waiting = 'systemd-networkd-wait-online.service';
+    const dropIn = `/etc/systemd/system/${waiting}.d/test.conf`;
+    await n1.writeFile(dropIn, '[Service]\nExecStart=\nExecStart=/bin/false\n');
+    await n1.reboot();
+    await waitFor('the agent to run', { timeoutMs: 30_000 }, async () =>
+      (await property(n1, 'ActiveState')) === 'active' ? true : undefined,
+    );
+    expect(await property(n1, 'Result', waiting)).toBe('exit-code');
+    await n1.execOk(['rm', dropIn]);
+    await n1.execOk(['systemctl', 'daemon-reload']);
+  });
+
   test('an upgrade restarts the agent, and asks nothing about a configuration that was edited', async () => {
     const edited = `${await n1.readFile('/etc/rlnet/agent.yaml')}mode: observe\n`;
     await n1.writeFile('/etc/rlnet/agent.yaml', edited);
@@ -107,6 +143,16 @@ describe('on a host without Node.js', () => {
     expect(await n1.readFile('/etc/rlnet/agent.yaml')).toBe(edited);
     expect(await n1.readFile('/var/lib/rlnet/identity.json')).toBe(identity);
     expect(await ofOthers()).toEqual(before);
+  });
+
+  test('it is not removed while a renumbering has the node out of service', async () => {
+    await n1.execOk(['install', '-D', '/dev/null', '/var/lib/rlnet/dead-man/script']);
+    const { exitCode, stderr } = await n1.exec(['dpkg', '--remove', 'rlnet']);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('rlnet: a renumbering of this node is under way');
+    expect(await property(n1, 'ActiveState')).toBe('active');
+    expect(await property(n1, 'UnitFileState')).toBe('enabled');
+    await n1.execOk(['rm', '-r', '/var/lib/rlnet/dead-man']);
   });
 
   test('its removal stops the agent and leaves what it knows, and all that is not its own', async () => {
@@ -133,6 +179,22 @@ describe('on a host without Node.js', () => {
     expect(await ofOthers()).toEqual(before);
   });
 
+  test('the tarball is installed and taken away by the commands of the documentation', async () => {
+    const before = await ofOthers();
+    await n1.execOk(['sh', '-ec', documented('Elsewhere, which is also')]);
+    await n1.execOk(['sh', '-c', 'cp /root/n1/* /etc/rlnet/tls/']);
+    await n1.execOk(['systemctl', '--quiet', 'enable', '--now', 'rlnet']);
+    const pid = await property(n1, 'MainPID');
+    await n1.execOk(['sh', '-ec', documented('Elsewhere, which is also')]);
+    expect(await property(n1, 'MainPID')).not.toBe(pid);
+    expect((await n1.exec(['rlnet', 'status'])).exitCode).toBe(0);
+    await n1.execOk(['sh', '-ec', documented('After an installation from the tarball')]);
+    expect(await property(n1, 'LoadState')).toBe('not-found');
+    expect(await exists('/opt/rlnet')).toBe(false);
+    expect(await n1.execOk(['find', '/usr', '-name', '*rlnet*', '-not', '-type', 'd'])).toBe('');
+    expect(await ofOthers()).toEqual(before);
+  });
+
   test('it is installed into an image in which no systemd runs', async () => {
     // As a build of an image sees it: another root, and no /run/systemd/system.
     await n1.execOk(['sh', '-c', 'mkdir /image /image-work /image-root']);
@@ -148,6 +210,102 @@ describe('on a host without Node.js', () => {
     await n1.execOk(['chroot', '/image', 'dpkg', '--purge', 'rlnet']);
     expect(await exists('/image/etc/systemd/system/multi-user.target.wants/rlnet.service')).toBe(false);
     await n1.execOk(['umount', '/image', '/image-work']);
+  });
+});
+
+describe('what the package brings', () => {
+  let host: Host;
+  let files: string[];
+  beforeAll(async () => {
+    host = lab.host('n2');
+    const script = 'dpkg --listfiles rlnet | while read -r path; do [ -d "$path" ] || echo "$path"; done';
+    files = (await host.execOk(['sh', '-c', script])).trim().split('\n').sort();
+  });
+
+  test('is Node itself, the bundle and what is named here, and nothing else', () => {
+    const generated = /^(\/opt\/rlnet\/(lib|licences)\/)[^/]+(\.js|\.txt)$/;
+    expect([...new Set(files.map((path) => path.replace(generated, '$1*$3')))]).toEqual([
+      '/opt/rlnet/bin/node',
+      '/opt/rlnet/lib/*.js',
+      '/opt/rlnet/licences/*.txt',
+      '/opt/rlnet/package.json',
+      '/opt/rlnet/sbom.cdx.json',
+      '/usr/bin/rlnet',
+      '/usr/lib/firewalld/services/rlnet.xml',
+      '/usr/lib/systemd/system/rlnet-dead-man.service',
+      '/usr/lib/systemd/system/rlnet-dead-man.timer',
+      '/usr/lib/systemd/system/rlnet.service',
+      '/usr/lib/sysusers.d/rlnet.conf',
+      '/usr/lib/tmpfiles.d/rlnet.conf',
+      '/usr/share/bash-completion/completions/rlnet',
+      '/usr/share/doc/rlnet/copyright',
+      '/usr/share/doc/rlnet/examples/network-hook',
+      '/usr/share/man/man1/rlnet.1.gz',
+      '/usr/share/rlnet/agent.yaml',
+      '/usr/share/zsh/vendor-completions/_rlnet',
+    ]);
+  });
+
+  test('has the licence of each package that its bill of materials lists, and lists each that it has', async () => {
+    const bill = JSON.parse(await host.readFile('/opt/rlnet/sbom.cdx.json')) as {
+      components: { type: string; name: string; version: string; components?: { name: string }[] }[];
+    };
+    const libraries = bill.components.filter(({ type }) => type === 'library');
+    const licences = files.filter((path) => path.startsWith('/opt/rlnet/licences/'));
+    expect(licences).toEqual(
+      [
+        '/opt/rlnet/licences/node.txt',
+        '/opt/rlnet/licences/rlnet.txt',
+        ...libraries.map(
+          ({ name, version }) => `/opt/rlnet/licences/${name.replace('/', '+')}-${version}.txt`,
+        ),
+      ].sort(),
+    );
+    expect(libraries.map(({ name }) => name)).toEqual(expect.arrayContaining(['ws', 'pino', 'ipaddr.js']));
+    const sizes = (await host.execOk(['stat', '--format=%s', ...licences])).trim().split('\n').map(Number);
+    expect(Math.min(...sizes)).toBeGreaterThan(400);
+    const node = bill.components.find(({ name }) => name === 'node');
+    expect(`v${node?.version}\n`).toBe(await host.execOk(['/opt/rlnet/bin/node', '--version']));
+    expect(node?.components?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['openssl', 'v8', 'uv']),
+    );
+  });
+
+  test('completes commands in a shell, and has a manual page', async () => {
+    const script = `. /usr/share/bash-completion/completions/rlnet
+      COMP_WORDS=(rlnet stat); COMP_CWORD=1; _rlnet; echo "\${COMPREPLY[@]}"`;
+    expect(await host.execOk(['bash', '-euc', script])).toBe('status\n');
+    expect(await host.execOk(['zcat', '/usr/share/man/man1/rlnet.1.gz'])).toMatch(/^\.TH RLNET 1 /);
+  });
+
+  test('needs no newer glibc than the documentation says', async () => {
+    const floor = glibcFloor(join(repository, 'node_modules/.bin/node'));
+    process.stdout.write(`  measured: the Node that is shipped needs glibc ${floor}\n`);
+    expect(install).toContain(`glibc ${floor} or newer`);
+    expect(await host.execOk(['dpkg', '--status', 'rlnet'])).toContain(`\nDepends: libc6 (>= ${floor}),`);
+  });
+
+  test('are units that systemd takes, and that neither wait for that of RS nor have it wait', async () => {
+    const units = files.filter((path) => path.startsWith('/usr/lib/systemd/system/'));
+    const { exitCode, stderr } = await host.exec(['systemd-analyze', 'verify', '--man=no', ...units]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    for (const name of ['Before', 'After', 'Wants', 'Requires', 'BindsTo', 'PartOf', 'Conflicts'])
+      expect(await property(host, name)).not.toContain('rlec');
+    expect(await property(host, 'After')).toContain('network-online.target');
+    expect(await property(host, 'Type')).toBe('notify');
+    expect(await property(host, 'Restart')).toBe('always');
+  });
+
+  test('opens its port in firewalld and nftables by what the documentation says', async () => {
+    expect(await host.readFile('/usr/lib/firewalld/services/rlnet.xml')).toContain(
+      `<port protocol="tcp" port="${meshPort}"/>`,
+    );
+    const chain = 'type filter hook input priority 0; policy accept;';
+    await host.execOk(['nft', `add table inet filter; add chain inet filter input { ${chain} }`]);
+    await host.execOk(['sh', '-ec', documented('nftables, with')]);
+    const rules = await host.execOk(['nft', 'list', 'chain', 'inet', 'filter', 'input']);
+    expect(rules.match(new RegExp(`tcp dport ${meshPort} accept`, 'g'))).toHaveLength(2);
+    await host.execOk(['nft', 'delete', 'table', 'inet', 'filter']);
   });
 });
 
@@ -277,7 +435,9 @@ test.runIf(full)(
   { timeout: 1_200_000 },
   async () => {
     const release = async () => {
-      const printed = await runOk([join(repository, 'scripts/release')], { timeoutMs: 600_000 });
+      // With no network at all.
+      const release = ['unshare', '--net', join(repository, 'scripts/release')];
+      const printed = await runOk(release, { timeoutMs: 600_000 });
       return printed.split('\n').filter((line) => line !== '');
     };
     const first = await release();

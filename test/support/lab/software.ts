@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { packDeb, writeControl } from '../../../scripts/release.d/archives.ts';
+import { packDeb, packTarball, writeControl } from '../../../scripts/release.d/archives.ts';
 import { releaseInputs } from '../../../scripts/release.d/inputs.ts';
 import { layTree } from '../../../scripts/release.d/tree.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
@@ -24,16 +24,20 @@ export function standinBinds(): string[] {
   return [`--bind-ro=${bind}`];
 }
 
-/** Builds the package of a checkout, this one unless said, as a release does, but for its compression. Takes some seconds. */
+/**
+ * Builds the package of a checkout, this one unless said, as a release does, but for its compression. Takes some seconds.
+ * @param tarball where the tarball of a release goes; none is made unless said
+ */
 export async function buildPackage(
   target: string,
-  { version, checkout = repository }: { version?: string; checkout?: string } = {},
+  { version, checkout = repository, tarball }: { version?: string; checkout?: string; tarball?: string } = {},
 ): Promise<void> {
   const work = await mkdtemp(`${target}.`);
   try {
     const tree = await layTree(checkout, join(work, 'rlnet'));
     writeControl(tree, { checkout, version: version ?? tree.version, epoch: 0 });
     await packDeb(tree, target, 0, 'none');
+    if (tarball !== undefined) await packTarball(tree, tarball, 0, 'none');
   } finally {
     await rm(work, { recursive: true, force: true });
   }
