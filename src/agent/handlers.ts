@@ -89,8 +89,31 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
       const { internalFamily, version } = deps.state();
       const family = internalFamily === undefined ? {} : { internalFamily };
       const openRenumberings = deps.view().hosts.flatMap(({ state }) => state?.renumbering?.planId ?? []);
-      return { version, clock: deps.view().at, openRenumberings, ...family };
+      const { rs } = deps.view();
+      const nodes =
+        'nodes' in rs
+          ? {
+              nodes: rs.nodes.map(({ uid, address }) => ({
+                uid,
+                ...(address === undefined ? {} : { address }),
+              })),
+            }
+          : {};
+      return { version, clock: deps.view().at, openRenumberings, ...family, ...nodes };
     },
+    mesh_about: async () => ({
+      hosts: await Promise.all(
+        mesh.peers().map(async ({ host }) => {
+          try {
+            const sent = deps.view().at;
+            const about = await ask(host, 'about', {});
+            return { host, about, clockAheadMs: about.clock - (sent + deps.view().at) / 2 };
+          } catch (thrown) {
+            return { host, unknown: asRlnetError(thrown).message };
+          }
+        }),
+      ),
+    }),
     status: async () => deps.view(),
     watch: async () => deps.view(),
     interfaces: ({ node, after = 0 }, { caller }) =>

@@ -17,6 +17,8 @@ export interface Context {
   print: (text: string) => void;
   /** Whether standard output is a terminal: only then colour and live progress. */
   terminal: boolean;
+  /** Asks on the terminal, with what is typed shown or not; undefined where nobody is there to answer. */
+  ask: ((question: string, hidden: boolean) => Promise<string>) | undefined;
   /** Aborted when this process is asked to end (SIGTERM, SIGINT); the reason is the signal's name. */
   ended: AbortSignal;
 }

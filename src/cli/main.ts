@@ -7,6 +7,7 @@ import { createFiles } from '../host/files.ts';
 import { createLocalSockets } from '../host/local-sockets.ts';
 import { createRandom } from '../host/random.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
+import type { BootstrapCommandOptions } from './commands/bootstrap.ts';
 import type { ExternalCommandOptions } from './commands/external.ts';
 import type { PlanCommandOptions } from './commands/renumber.ts';
 import { type Context, json, type Outcome } from './context.ts';
@@ -44,6 +45,14 @@ const context: Context = {
     process.stdout.write(text);
   },
   terminal: process.stdout.isTTY === true,
+  ask:
+    process.stdin.isTTY === true
+      ? async (question, hidden) => {
+          const { askOnTerminal } = await import('./prompt.ts');
+          // Not where the answer of the command goes.
+          return await askOnTerminal({ input: process.stdin, output: process.stderr }, question, hidden);
+        }
+      : undefined,
   ended: ending.signal,
 };
 
@@ -325,6 +334,80 @@ for (const [action, description] of [
       await run(externalChange(context, action, node, addresses, options));
     });
 }
+
+const bootstrap = program
+  .command('bootstrap')
+  .description('make a cluster of this host, or have it join one; checks what can fail before RS is asked');
+
+const bootstrapping = (command: Command): Command =>
+  command
+    .option('--addr <address>', 'the internal address; chosen by the rules unless given')
+    .option('--external <address>', 'an external address; again for each', collected, [])
+    .option(
+      '--credentials <file>',
+      'YAML with username and password, mode 600; asked for on the terminal unless given',
+    )
+    .option('--fingerprint <sha256>', 'of a certificate that a node may show; again for each', collected, [])
+    .option(
+      '--certificate <file>',
+      'a certificate that a node may show, in PEM; again for each',
+      collected,
+      [],
+    )
+    .option(
+      '--check',
+      'show what would be done and what stands in the way; RS is not asked to change anything',
+    )
+    .option('--rest-port <port>', "the port of RS's REST API", tcpPort, 9443)
+    .option('--config <file>', 'configuration file of the agent', settingsFile)
+    .addOption(asJson())
+    .addOption(runtime());
+
+function collected(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
+
+function tcpPort(text: string): number {
+  const value = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 65_535)) throw new InvalidArgumentError('A port from 1 to 65535 is wanted.');
+  return value;
+}
+
+bootstrapping(
+  bootstrap
+    .command('create')
+    .description('make a new cluster, of which this host is the first node')
+    .argument('<name>', "the cluster's name, for life: cluster.example.com")
+    .option('--use-internal-ipv6', 'IPv6 inside, also on a host that has both families; for life'),
+).action(async (name: string, options: BootstrapCommandOptions) => {
+  const { bootstrapCreate } = await import('./commands/bootstrap.ts');
+  await run(bootstrapCreate(context, name, options));
+});
+
+bootstrapping(
+  bootstrap
+    .command('join')
+    .description('have this host join a cluster, over the family that the cluster uses inside')
+    .argument('<members...>', 'internal addresses of nodes of the cluster')
+    .option(
+      '--without-mesh',
+      'the cluster has no rlnet agents that could be asked for renumberings and clocks',
+    ),
+).action(async (members: string[], options: BootstrapCommandOptions) => {
+  const { bootstrapJoin } = await import('./commands/bootstrap.ts');
+  await run(bootstrapJoin(context, members, options));
+});
+
+bootstrap
+  .command('status')
+  .description('how the bootstrap of this host stands')
+  .option('--rest-port <port>', "the port of RS's REST API", tcpPort, 9443)
+  .option('--config <file>', 'configuration file of the agent', settingsFile)
+  .addOption(asJson())
+  .action(async (options: { restPort: number; config: string; json?: boolean }) => {
+    const { bootstrapStatus } = await import('./commands/bootstrap.ts');
+    await run(bootstrapStatus(context, options));
+  });
 
 const tls = program.command('tls').description('certificates of the mesh');
 

@@ -119,6 +119,18 @@ const codes = {
   EXTERNAL_LAST_ADDRESS: { exit: 7, retryable: false },
   EXTERNAL_RENUMBERING_OPEN: { exit: 7, retryable: true },
   EXTERNAL_NOT_TAKEN_UP: { exit: 7, retryable: true },
+  NODE_BOOTSTRAP_ERROR: { exit: 7, retryable: false },
+  BOOTSTRAP_FAILED: { exit: 7, retryable: false },
+  BOOTSTRAP_UNDER_WAY: { exit: 7, retryable: true },
+  BOOTSTRAP_INTERRUPTED: { exit: 7, retryable: true },
+  BOOTSTRAP_NOT_CONFIRMED: { exit: 7, retryable: true },
+  CREDENTIALS_MISSING: { exit: 2, retryable: false },
+  CREDENTIALS_EXPOSED: { exit: 3, retryable: false },
+  CREDENTIALS_INVALID: { exit: 3, retryable: false },
+  RS_REST_UNREACHABLE: { exit: 6, retryable: true },
+  RS_CERTIFICATE_UNKNOWN: { exit: 4, retryable: false },
+  RS_REDIRECT_UNKNOWN: { exit: 4, retryable: false },
+  RS_SIGN_IN_REFUSED: { exit: 4, retryable: false },
   INTERNAL: { exit: 70, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 

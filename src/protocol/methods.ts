@@ -19,6 +19,7 @@ import {
   fixReportSchema,
   interfacesPageSchema,
   linksSchema,
+  meshAboutSchema,
   meshViewSchema,
 } from './state.ts';
 import { macSchema, maxNeighbours, neighbourSchema, wireReportSchema } from './wire.ts';
@@ -217,6 +218,8 @@ export const methods = {
     params: v.object({ node: nodeReferenceSchema, by, request: externalRequestSchema }),
     result: externalReportSchema,
   },
+  /** What every linked agent says in answer to `about`; for a host that is to become a node. */
+  mesh_about: { callers: ['read'], params: v.object({}), result: meshAboutSchema },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }

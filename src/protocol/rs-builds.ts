@@ -7,6 +7,11 @@ export function mistakesForLoopback(version: string): boolean {
   return !fixed;
 }
 
+/** Whether a build of RS can use IPv6 inside: it came with 7.4.2 (RS/networking/multi-ip-ipv6). */
+export function knowsInternalIpv6(version: string): boolean {
+  return isAtLeast(version, [7, 4, 2]);
+}
+
 /** `8.2.0-25` number by number; what is missing counts as 0, what is no number as too old. */
 function isAtLeast(version: string, wanted: readonly number[]): boolean {
   const have = version.split(/[.-]/).map(Number);

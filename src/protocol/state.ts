@@ -135,8 +135,26 @@ export const aboutSchema = v.object({
   clock: finiteSchema,
   /** Renumberings that are under way, as far as it knows. */
   openRenumberings: v.array(v.string()),
+  /** RS's nodes, as the agent read them last; absent where it knows none, and from agents that do not say. */
+  nodes: v.optional(v.array(v.object({ uid: uidSchema, address: v.optional(addressSchema) }))),
 });
 export type About = v.InferOutput<typeof aboutSchema>;
+
+/** What the agents that are linked say to a host that may be about to become a node. */
+export const meshAboutSchema = v.object({
+  hosts: v.array(
+    v.union([
+      v.object({
+        host: nameSchema,
+        about: aboutSchema,
+        /** How far its wall clock is ahead of the asking host's, milliseconds; half of the round trip is taken off. */
+        clockAheadMs: finiteSchema,
+      }),
+      v.object({ host: nameSchema, ...unknownSchema.entries }),
+    ]),
+  ),
+});
+export type MeshAbout = v.InferOutput<typeof meshAboutSchema>;
 
 /** One host's side of its links. */
 export const linksSchema = v.object({

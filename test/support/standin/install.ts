@@ -54,6 +54,15 @@ export async function execOk(host: LabHost, argv: string[], timeoutMs = 60_000):
   );
 }
 
+/** Registers a package `redislabs` of a version with dpkg, as RS's installer would: that is where its version is read. It is empty. */
+export async function installStandinPackage(host: LabHost, version: string): Promise<void> {
+  const control = `Package: redislabs\nVersion: ${version}\nArchitecture: all\nMaintainer: nobody\nDescription: stand-in, not the product\n`;
+  await execOk(host, ['mkdir', '-p', '/tmp/redislabs/DEBIAN']);
+  await host.writeFile('/tmp/redislabs/DEBIAN/control', control, 0o644);
+  await execOk(host, ['dpkg-deb', '--build', '/tmp/redislabs', '/tmp/redislabs.deb']);
+  await execOk(host, ['dpkg', '--install', '/tmp/redislabs.deb']);
+}
+
 /**
  * Puts the stand-in on a host, as RS's installer would: `rladmin`, the folders and the unit, enabled and started. The
  * host is in no cluster yet. To install again with other settings restarts it and keeps what it knows.

@@ -34,6 +34,7 @@ const table: Record<MethodName, readonly Caller[]> = {
   renumber_journal: ['member', 'read', 'act'],
   lock_show: ['read', 'act'],
   lock_release: ['act'],
+  mesh_about: ['read', 'act'],
   external_list: ['read', 'act'],
   external_change: ['member', 'act'],
 };
