@@ -127,6 +127,22 @@ describe('a connection', () => {
     expect(theirs.texts).toEqual(sent);
   });
 
+  it('hands each text over once, in order, also where packets arrive twice', async () => {
+    const { kernel, network, ours, theirs } = await linked();
+    for (const path of network.allPaths()) {
+      path.loss = 0.2;
+      path.duplication = 0.5;
+    }
+    const there = count(kernel, ours.channel, 200);
+    const back = count(kernel, theirs.channel, 200);
+    await kernel.run(100_000);
+    expect(theirs.texts).toEqual(there);
+    expect(ours.texts).toEqual(back);
+    ours.channel.close('goingAway', 'enough');
+    await kernel.run(10_000);
+    expect([ours.closed, theirs.closed]).toEqual([['enough'], ['enough']]);
+  });
+
   it('goes silent where the network is cut, tells nobody, and lets what is sent pile up', async () => {
     const { kernel, network, ours, theirs } = await linked();
     network.isolate('n2');

@@ -7,6 +7,7 @@ export type FaultKind =
   | 'cut one way'
   | 'isolate'
   | 'loss'
+  | 'duplication'
   | 'kill'
   | 'freeze'
   | 'stall'
@@ -19,6 +20,7 @@ export const allFaults: readonly FaultKind[] = [
   'cut one way',
   'isolate',
   'loss',
+  'duplication',
   'kill',
   'freeze',
   'stall',
@@ -79,6 +81,18 @@ function inflict({ kernel, world, chance }: Stage, kind: FaultKind, forMs: numbe
       for (const path of paths) path.loss = share;
       end('the loss is over', () => {
         for (const path of paths) path.loss = 0;
+      });
+      return;
+    }
+    case 'duplication': {
+      const share = chance.between(0, 0.5);
+      kernel.note('fault', `${share.toFixed(2)} of what ${host.name} sends or gets arrives twice`);
+      const paths = world.hosts
+        .filter((each) => each !== host)
+        .flatMap((each) => world.network.paths(host.name, each.name));
+      for (const path of paths) path.duplication = share;
+      end('packets arrive once again', () => {
+        for (const path of paths) path.duplication = 0;
       });
       return;
     }

@@ -21,6 +21,8 @@ export interface Path {
   isUp: boolean;
   /** The share of packets that get lost, 0 to 1. */
   loss: number;
+  /** The share of packets of a connection that arrive a second time, 0 to 1; later, by as much as a packet takes. */
+  duplication: number;
   /** How long a packet takes, milliseconds. */
   delay: (chance: Stream) => number;
   readonly chance: Stream;
@@ -104,7 +106,7 @@ export class SimNetwork {
     let path = this.#paths.get(key);
     if (path === undefined) {
       const chance = this.kernel.random.split(`path ${key}`);
-      path = { isUp: true, loss: 0, delay: lanDelay, chance };
+      path = { isUp: true, loss: 0, duplication: 0, delay: lanDelay, chance };
       this.#paths.set(key, path);
     }
     return path;

@@ -250,6 +250,11 @@ class Pipe {
     kernel.world(this.#lastArrival - kernel.now, `${machine.name}>${to.name} wire`, () =>
       this.#arrive(segment),
     );
+    const path = this.#network.path(machine.name, to.name);
+    if (path.duplication > 0 && path.chance.chance(path.duplication)) {
+      const again = this.#lastArrival - kernel.now + path.delay(path.chance);
+      kernel.world(again, `${machine.name}>${to.name} wire again`, () => this.#arrive(segment));
+    }
     return true;
   }
 
