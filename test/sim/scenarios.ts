@@ -209,6 +209,32 @@ export const lateWitness: Scenario<number> = {
   },
 };
 
+/**
+ * Two hosts are cut off from each other, so that each doubts the other on the word of the rest. One of them is stopped for a minute
+ * meanwhile, and when it goes on the cut is over. @returns what it then says of the other that is false
+ */
+export const wokenInDoubt: Scenario<Verdict[]> = {
+  name: 'woken-in-doubt',
+  cluster: nineHosts,
+  invariants: [oneFamily],
+  async run(stage) {
+    const { kernel, world } = stage;
+    await untilMeshed(stage, meshWithinMs);
+    const paths = world.network.paths('n2', 'n5');
+    for (const path of paths) path.isUp = false;
+    await kernel.run(10_000);
+    const process = world.host('n5').process(agentService);
+    process?.freeze();
+    await kernel.run(30_000);
+    for (const path of paths) path.isUp = true;
+    await kernel.run(30_000);
+    const verdicts = recordVerdicts(kernel, world);
+    process?.thaw();
+    await kernel.run(10_000);
+    return accusations(verdicts);
+  },
+};
+
 /** What two hosts said of each other once nothing of what one of them sends arrived at the other. */
 export interface OneWay {
   /** By the one whose packets are lost. */
@@ -300,5 +326,6 @@ export const scenarios: readonly Scenario[] = [
   ...[8, 20].flatMap((trials) => [silentHost(trials), killedAgent(trials)]),
   ...[1, 5, 60].map(load),
   oneWayLoss(20),
+  wokenInDoubt,
   lateWitness,
 ];

@@ -130,10 +130,12 @@ export class Peer {
 
   /**
    * Counts the ping that was sent last, once the next is due.
-   * @param late whether this process was stalled: it may have slept through the echo, so a miss is its own and counts for nothing
+   * @param late whether this process was stalled: it may have slept through the echo, so a miss is its own and counts for nothing, and what was
+   *   counted before is out of date
    * @returns the misses in a row
    */
   count(late: boolean): number {
+    if (late) this.#countAnew();
     if (this.#link === undefined) {
       if (!late) this.misses += 1;
       return this.misses;
@@ -213,9 +215,15 @@ export class Peer {
   }
 
   #trust(): void {
+    this.#countAnew();
+    this.#silentSince = undefined;
+  }
+
+  /** A silence that goes on begins now, for all that is known. */
+  #countAnew(): void {
     if (this.misses > 0) this.round += 1;
     this.misses = 0;
-    this.#silentSince = undefined;
+    if (this.#silentSince !== undefined) this.#silentSince = this.#clock.monotonic();
     this.#heard = false;
     this.#witnesses.clear();
   }

@@ -48,7 +48,10 @@ function verdict(
     : `no echo of ${misses} pings`;
   const lost = heard ? `${noLink}, and it was heard meanwhile: what we sent did not arrive` : noLink;
   const why = noLink === undefined ? silence : `no link: ${lost}`;
-  if (misses < missesToJudge) return { status: 'suspect', since: now, why };
+  if (misses < missesToJudge) {
+    // It was judged before, and this process was stalled since: nothing has come that would clear it.
+    return before.status === 'unreachable' ? before : { status: 'suspect', since: now, why };
+  }
   const [reaching] = [...witnesses].filter(([, reaches]) => reaches).map(([host]) => host);
   if (reaching !== undefined) {
     return {

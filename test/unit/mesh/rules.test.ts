@@ -139,6 +139,15 @@ describe('the verdict on a peer', () => {
     expect(later).toMatchObject({ why: expect.stringContaining('what we sent did not arrive') });
   });
 
+  it('stays unreachable while it is counted anew after a stall, and until a link or a witness says otherwise', () => {
+    const noLink = 'no echo of 4 pings';
+    const lost = judge(reachable, { ...evidence(4), noLink }, 5);
+    const anew = judge(lost, { ...evidence(0), noLink }, 9);
+    expect(anew).toEqual(lost);
+    expect(judge(anew, evidence(0), 10).status).toBe('reachable');
+    expect(judge(anew, { ...evidence(4, new Map([['n3', true]])), noLink }, 10).status).toBe('suspect');
+  });
+
   it('keeps the time of the first of equal verdicts', () => {
     const first = judge(reachable, evidence(3), 5);
     expect(judge(first, evidence(3), 9).since).toBe(5);
