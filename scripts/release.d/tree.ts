@@ -65,6 +65,7 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
   }
   put('usr/lib/firewalld/services/rlnet.xml', own('packaging/firewalld.xml'));
   put('usr/share/rlnet/agent.yaml', own('packaging/agent.yaml'));
+  put('usr/share/rlnet/prometheus.rules.yaml', own('packaging/prometheus/rlnet.rules.yaml'));
   put('usr/share/doc/rlnet/copyright', own('packaging/debian/copyright'));
   for (const name of listInput(checkout, 'docs/examples'))
     put(`usr/share/doc/rlnet/examples/${name}`, own(`docs/examples/${name}`), 0o755);

@@ -38,6 +38,7 @@ import type { Log } from './log.ts';
 import { MemoryStore, memoryPath, readMemory, remember } from './memory.ts';
 import type { Transport } from './mesh/channel.ts';
 import { Mesh } from './mesh/mesh.ts';
+import type { Measured } from './metrics.ts';
 import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
 import { admitsOf } from './operations.ts';
 import type { FactDependencies } from './renumbering/facts.ts';
@@ -133,6 +134,7 @@ export class Agent {
   /** What was reported of each peer last. */
   readonly #reported = new Map<string, string>();
   #state: HostState;
+  readonly #startedAt: number;
   #tracks: Tracks = new Map();
   /** Runs until a finding is to be shown, or to go, by time alone. */
   #ripe: Timer | undefined;
@@ -215,6 +217,7 @@ export class Agent {
     spool: Spool | undefined,
   ) {
     this.#deps = deps;
+    this.#startedAt = deps.clock.wall();
     this.#renumberings = renumberings;
     this.#control = control;
     this.#memory = memory;
@@ -361,6 +364,18 @@ export class Agent {
       this.#mesh.unreached(),
       clock.wall(),
     );
+  }
+
+  /** What is measured, as it is now. */
+  get measured(): Measured {
+    return {
+      cluster: this.#deps.identity.cluster,
+      state: this.#state,
+      facts: this.#facts(),
+      peers: this.#mesh.peers(),
+      refusals: this.#mesh.refusals(),
+      startedAt: this.#startedAt,
+    };
   }
 
   /** Takes up renewed certificates: new connections use them, links stay but for those whose certificate is denied now. */

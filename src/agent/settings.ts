@@ -78,6 +78,21 @@ const settingsSchema = v.strictObject({
     /** The CA of the collector's certificate; tls.ca unless given. */
     ca: v.optional(absolutePath),
   }),
+  /** Where Prometheus may scrape this agent; nowhere where it is not given. Off the loopback only with certificates on both sides. */
+  metrics: v.optional(
+    v.pipe(
+      v.strictObject({
+        address: v.optional(addressSchema, '127.0.0.1'),
+        port: v.optional(port, 9473),
+        /** The CA of those who may scrape. */
+        ca: v.optional(absolutePath),
+      }),
+      v.check(
+        ({ address, ca }) => ca !== undefined || address === '127.0.0.1' || address === '::1',
+        'Invalid metrics: an address that is not 127.0.0.1 or ::1 needs ca: the CA of those who may scrape',
+      ),
+    ),
+  ),
   directories: section({
     state: v.optional(absolutePath, '/var/lib/rlnet'),
     runtime: v.optional(absolutePath, '/run/rlnet'),

@@ -1,43 +1,16 @@
 import type { WebAnswer, WebRequest } from '../host/ports/web-server.ts';
-import type { Snapshot } from '../protocol/reporting.ts';
+import { expositionType } from '../protocol/exposition.ts';
 import type { Collector } from './collector.ts';
 import type { Database, EventQuery } from './database.ts';
+import { collectorMetrics } from './metrics.ts';
+import { type ReportedHost, reportedHosts } from './reported-hosts.ts';
 
-/** A host that has reported nothing for so long is called silent, milliseconds; agents give a sign of life every 30 s. */
-const silentMs = 90_000;
 const maxEvents = 1_000;
 const defaultEvents = 100;
 
-/** A host as the API and the page have it. Times are wall clock, milliseconds since the epoch. */
-export interface ReportedHost extends Snapshot {
-  cluster: string;
-  host: string;
-  version: string;
-  /** Whether its agent is connected, and whether it has reported in the last minute and a half. */
-  connected: boolean;
-  silent: boolean;
-  /** When the report was made, by the host's clock, and when it came, by the collector's. */
-  at: number;
-  received: number;
-}
-
-export function reportedHosts(database: Database, collector: Collector, now: number): ReportedHost[] {
-  return database.hosts().map(({ cluster, host, version, at, received, snapshot }) => ({
-    ...(JSON.parse(snapshot) as Snapshot),
-    cluster,
-    host,
-    version,
-    connected: collector.isConnected({ cluster, host }),
-    // A clock that was set back makes nobody silent who is connected.
-    silent: !collector.isConnected({ cluster, host }) && Math.abs(now - received) > silentMs,
-    at,
-    received,
-  }));
-}
-
 /**
  * The page and the JSON API:
- * `/` the page, `/api/v1/hosts`, `/api/v1/findings`, `/api/v1/events?cluster=&host=&kind=&stream=&after=&limit=`, `/api/v1/collector`.
+ * `/` the page, `/metrics`, `/api/v1/hosts`, `/api/v1/findings`, `/api/v1/events?cluster=&host=&kind=&stream=&after=&limit=`, `/api/v1/collector`.
  */
 export function answerWeb(
   { database, collector, now }: { database: Database; collector: Collector; now: number },
@@ -67,6 +40,12 @@ export function answerWeb(
     }
     case '/api/v1/collector':
       return json({ at: now, ...collector.counts, bytes: database.size(), lost: database.lost() });
+    case '/metrics':
+      return {
+        status: 200,
+        type: expositionType,
+        body: collectorMetrics(hosts(), collector.counts, { bytes: database.size(), lost: database.lost() }),
+      };
     default:
       return { status: 404, type: 'text/plain', body: 'there is nothing here\n' };
   }

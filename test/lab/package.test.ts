@@ -242,6 +242,7 @@ describe('what the package brings', () => {
       '/usr/share/doc/rlnet/examples/network-hook',
       '/usr/share/man/man1/rlnet.1.gz',
       '/usr/share/rlnet/agent.yaml',
+      '/usr/share/rlnet/prometheus.rules.yaml',
       '/usr/share/zsh/vendor-completions/_rlnet',
     ]);
   });

@@ -4,6 +4,7 @@ import { type ActingPorts, Agent, backupDirectoryOf } from '../../agent/agent.ts
 import type { CertificateTerm } from '../../agent/findings/check.ts';
 import { createLog, standardOutput } from '../../agent/log.ts';
 import { createTransport, type TlsMaterial } from '../../agent/mesh/transport.ts';
+import type { Measured } from '../../agent/metrics.ts';
 import type { ReportConnector } from '../../agent/report/channel.ts';
 import { createSchedule } from '../../agent/schedule.ts';
 import type { Settings } from '../../agent/settings.ts';
@@ -31,6 +32,7 @@ import { createUnits } from '../../host/units.ts';
 import { createVitalsReader } from '../../host/vitals.ts';
 import { createWire } from '../../host/wire.ts';
 import { RlnetError } from '../../protocol/errors.ts';
+import { expositionType } from '../../protocol/exposition.ts';
 import { formatIdentity } from '../../protocol/identity.ts';
 import { ownerKinds } from '../../protocol/network-owner.ts';
 import type { Context, Outcome } from '../context.ts';
@@ -122,6 +124,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     service,
     log,
   });
+  const metrics = await serveMetrics(context, settings, tls, () => running.measured);
   const watched = followCertificates(context, Object.values(settings.tls), async () => {
     try {
       const fresh = await readTls();
@@ -142,8 +145,28 @@ export async function agent(context: Context, options: { config: string }): Outc
     else context.ended.addEventListener('abort', () => resolve(), { once: true });
   });
   watched.close();
+  await metrics?.close();
   await running.stop(String(context.ended.reason));
   return 0;
+}
+
+/** Loaded where it is configured, and only there. */
+async function serveMetrics(
+  { files }: Context,
+  { metrics }: Settings,
+  { certificate, key }: TlsMaterial,
+  measured: () => Measured,
+): Promise<{ close(): Promise<void> } | undefined> {
+  if (metrics === undefined) return undefined;
+  const { createWebServer } = await import('../../host/web-server.ts');
+  const { agentMetrics } = await import('../../agent/metrics.ts');
+  const { ca } = metrics;
+  const tls = ca === undefined ? undefined : { certificate, key, ca: await files.read(ca) };
+  return await createWebServer().listen(metrics, tls, ({ path }) =>
+    path === '/metrics'
+      ? { status: 200, type: expositionType, body: agentMetrics(measured()) }
+      : { status: 404, type: 'text/plain', body: 'see /metrics\n' },
+  );
 }
 
 /** Loaded where a collector is configured, and only there. */
