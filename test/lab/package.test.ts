@@ -26,6 +26,7 @@ const random = createRandom();
 let lab: Lab;
 let n1: Host;
 let folder: string;
+let authority: Awaited<ReturnType<typeof issueCa>>;
 
 beforeAll(async () => {
   await downLab(labName);
@@ -43,9 +44,9 @@ beforeAll(async () => {
   const node = { host: n1, addr: n1.address('internal', 'ipv6'), externalAddr: [] };
   await bootstrapStandin([node], { clusterName: 'package.example', family: 'ipv6' });
   const now = Date.now();
-  const ca = await issueCa('package', { now, days: 30, random: random.id() });
-  const { certificate, key } = await issueHost(ca, 'n1', { now, days: 7, random: random.id() });
-  await n1.writeFile('/root/n1/ca.crt', ca.certificate, 0o644);
+  authority = await issueCa('package', { now, days: 30, random: random.id() });
+  const { certificate, key } = await issueHost(authority, 'n1', { now, days: 7, random: random.id() });
+  await n1.writeFile('/root/n1/ca.crt', authority.certificate, 0o644);
   await n1.writeFile('/root/n1/host.crt', certificate, 0o644);
   await n1.writeFile('/root/n1/host.key', key, 0o600);
 });
@@ -73,13 +74,27 @@ async function ofOthers(): Promise<unknown> {
 
 const install = readFileSync(join(repository, 'docs/install.md'), 'utf8');
 
-/** The commands that docs/install.md shows next after some words of it. */
+/** The commands that a page of the documentation shows next after some words of it. */
+function commandsAfter(page: string, words: string): string {
+  const from = page.indexOf(words);
+  if (from === -1) throw new Error(`the page does not say: ${words}`);
+  const [, block = ''] = /```sh\n(.*?)```/s.exec(page.slice(from)) ?? [];
+  return block;
+}
+
+/** Those of docs/install.md, for a tarball that is not compressed. */
 function documented(words: string): string {
-  const from = install.indexOf(words);
-  if (from === -1) throw new Error(`docs/install.md does not say: ${words}`);
-  const [, block = ''] = /```sh\n(.*?)```/s.exec(install.slice(from)) ?? [];
   // Packed with xz it is known to no host of the lab, and would take a minute to make.
-  return block.replaceAll(/(-x|-t)Jf \S+\.tar\.xz/g, '$1f /rlnet.tar');
+  return commandsAfter(install, words).replaceAll(/(-x|-t)Jf \S+\.tar\.xz/g, '$1f /rlnet.tar');
+}
+
+/** What systemd makes of a unit's sandbox: 0 is safe, 10 is none. */
+async function exposureOf(host: Host, unit: string): Promise<number> {
+  const analysed = await host.execOk(['systemd-analyze', 'security', '--no-pager', unit]);
+  const [, exposure = ''] = /Overall exposure level for \S+: ([\d.]+)/.exec(analysed) ?? [];
+  process.stdout.write(`  measured: systemd-analyze security ${unit}: ${exposure}\n`);
+  expect(Number(exposure)).toBeGreaterThan(0);
+  return Number(exposure);
 }
 
 const exists = async (path: string): Promise<boolean> => (await n1.exec(['test', '-e', path])).exitCode === 0;
@@ -98,7 +113,7 @@ describe('on a host without Node.js', () => {
     await n1.execOk(['systemctl', '--quiet', 'enable', '--now', 'rlnet']);
 
     expect(await n1.execOk(['stat', '-c', '%a %U', '/etc/rlnet/tls', '/etc/rlnet/tls/host.key'])).toBe(
-      '700 root\n600 root\n',
+      '710 root\n600 root\n',
     );
     const view = await waitFor('the agent to know its node', { timeoutMs: 30_000 }, async () => {
       const seen = v.parse(clusterViewSchema, JSON.parse(await n1.execOk(['rlnet', 'status', '--json'])));
@@ -143,6 +158,50 @@ describe('on a host without Node.js', () => {
     expect(await n1.readFile('/etc/rlnet/agent.yaml')).toBe(edited);
     expect(await n1.readFile('/var/lib/rlnet/identity.json')).toBe(identity);
     expect(await ofOthers()).toEqual(before);
+  });
+
+  test('a collector that the package brings runs as its own user, and keeps what the agent reports', async () => {
+    const n2 = lab.host('n2');
+    const { certificate, key } = authority;
+    await n2.writeFile('/root/ca/ca.crt', certificate, 0o644);
+    await n2.writeFile('/root/ca/ca.key', key, 0o600);
+    await n2.writeFile('/etc/rlnet/tls/package-ca.crt', certificate, 0o644);
+    await n2.writeFile('/etc/rlnet/tls/host.key', 'not for the collector', 0o600);
+    const settings = 'clusters:\n  package:\n    ca: /etc/rlnet/tls/package-ca.crt\n';
+    await n2.writeFile('/etc/rlnet/collector.yaml', settings, 0o644);
+    const guide = readFileSync(join(repository, 'docs/collector.md'), 'utf8');
+    await n2.execOk(['sh', '-ec', `cd /root\n${commandsAfter(guide, 'It runs on a host of its own')}`]);
+    await n1.writeFile(
+      '/etc/rlnet/agent.yaml',
+      `${await n1.readFile('/etc/rlnet/agent.yaml')}collector:\n  url: wss://[${n2.address('internal', 'ipv6')}]:9471\n`,
+    );
+    await n1.execOk(['systemctl', 'restart', 'rlnet']);
+
+    const reported = () =>
+      waitFor('the report of n1', { timeoutMs: 30_000 }, async () => {
+        const { stdout } = await n2.exec(['curl', '--silent', 'http://127.0.0.1:9472/api/v1/hosts']);
+        return stdout.includes('"n1"') && stdout.includes('"connected":true') ? stdout : undefined;
+      });
+    await reported();
+    const pid = await property(n2, 'MainPID', 'rlnet-collector');
+    expect(await n2.execOk(['stat', '--format=%U', `/proc/${pid}`])).toBe('rlnet-collector\n');
+    expect(await n2.readFile(`/proc/${pid}/status`)).toMatch(/^CapBnd:\t0+$/m);
+    expect(await n2.execOk(['stat', '--format=%a %U', '/var/lib/rlnet-collector'])).toBe(
+      '700 rlnet-collector\n',
+    );
+    const asCollector = ['runuser', '-u', 'rlnet-collector', '--', 'cat', '/etc/rlnet/tls/host.key'];
+    expect((await n2.exec(asCollector)).stderr).toContain('Permission denied');
+
+    await n2.execOk(['kill', '-9', pid]);
+    await waitFor('the collector to run again', { timeoutMs: 30_000 }, async () => {
+      const now = await property(n2, 'MainPID', 'rlnet-collector');
+      return now !== pid && (await property(n2, 'ActiveState', 'rlnet-collector')) === 'active'
+        ? true
+        : undefined;
+    });
+    await reported();
+    const exposure = await exposureOf(n2, 'rlnet-collector.service');
+    expect(exposure).toBeLessThanOrEqual(1.5);
   });
 
   test('it is not removed while a renumbering has the node out of service', async () => {
@@ -232,6 +291,7 @@ describe('what the package brings', () => {
       '/opt/rlnet/sbom.cdx.json',
       '/usr/bin/rlnet',
       '/usr/lib/firewalld/services/rlnet.xml',
+      '/usr/lib/systemd/system/rlnet-collector.service',
       '/usr/lib/systemd/system/rlnet-dead-man.service',
       '/usr/lib/systemd/system/rlnet-dead-man.timer',
       '/usr/lib/systemd/system/rlnet.service',
@@ -382,11 +442,7 @@ describe('the sandbox of rlnet.service', () => {
   });
 
   test('is judged by systemd as an exposure of 4.0 at most', async () => {
-    const analysed = await host.execOk(['systemd-analyze', 'security', '--no-pager', 'rlnet.service']);
-    const [, exposure = ''] = /Overall exposure level for rlnet\.service: ([\d.]+)/.exec(analysed) ?? [];
-    process.stdout.write(`  measured: systemd-analyze security rlnet.service: ${exposure}\n`);
-    expect(Number(exposure)).toBeGreaterThan(0);
-    expect(Number(exposure)).toBeLessThanOrEqual(4);
+    expect(await exposureOf(host, 'rlnet.service')).toBeLessThanOrEqual(4);
   });
 
   test('stops what runs outside of it when the agent ends, however that is', async () => {
