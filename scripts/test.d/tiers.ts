@@ -23,6 +23,7 @@ export const tiers: readonly Tier[] = [
   {
     name: 'host',
     limitMinutes: 8,
+    alone: ['test/host/wire.test.ts'],
     hindrance: () =>
       needsRoot() ?? tries('network namespaces', ['unshare', '--net', 'ip', 'link', 'show', 'lo']),
   },
