@@ -10,6 +10,8 @@ export default defineConfig({
     testTimeout: 15_000,
     // All cores: vitest leaves one of them alone, which is half of two.
     maxWorkers: '100%',
+    // A title is a sentence: what it takes from a table is not cut off.
+    taskTitleValueFormatTruncate: 0,
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
@@ -20,6 +22,8 @@ export default defineConfig({
           name: 'host',
           include: ['test/host/**/*.test.ts'],
           testTimeout: 60_000,
+          // Most of it waits: for answers that do not come, for timers.
+          maxConcurrency: 8,
           fileParallelism: false,
         },
       },

@@ -71,9 +71,8 @@ function commandsOf({ option, address, length }: Notation): fc.Arbitrary<string>
 
 /** Carries out what the kernel takes; the rest of a random host is as random. */
 async function tryAll(namespace: NetworkNamespace, commands: readonly string[]): Promise<void> {
-  for (const command of commands) {
-    await namespace.exec.run('ip', command.split(/ +/), { timeoutMs: 10_000 });
-  }
+  const script = commands.map((command) => `ip ${command}`).join('\n');
+  await namespace.exec.run('sh', ['-c', script], { timeoutMs: 60_000 });
 }
 
 describe.skipIf(!isRoot)('a swap on a random host (needs root)', () => {
@@ -93,7 +92,7 @@ describe.skipIf(!isRoot)('a swap on a random host (needs root)', () => {
               { promote },
             );
             await tryAll(namespace, commands);
-            const kernel = await kernelAddressesOf(namespace.exec);
+            await using kernel = await kernelAddressesOf(namespace.exec);
             const before = await kernel.snapshot();
             const gateways = renamed ? ` ${address(from, 1)} ${address(to, 1)}` : '';
             const change = changeOf(

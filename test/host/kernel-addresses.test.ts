@@ -4,10 +4,17 @@ import { type Family, familyOf } from '../../src/protocol/address.ts';
 import type { NetworkSnapshot } from '../../src/protocol/network-snapshot.ts';
 import { planRehearsal } from '../../src/protocol/rehearsal.ts';
 import { planSwap } from '../../src/protocol/swap.ts';
-import { changesBetween, kernelAddressesOf, killOwner, openHost } from '../support/kernel-addresses.ts';
+import {
+  changesBetween,
+  kernelAddressesOf,
+  killOwner,
+  openHost,
+  textOf,
+} from '../support/kernel-addresses.ts';
 import { isRoot, type NetworkNamespace, openNetworkNamespace } from '../support/netns.ts';
 import { full, sampleOf } from '../support/sampling.ts';
 import { changeOf, ipv4Cases, ipv6Cases, type SwapCase } from '../support/swap-cases.ts';
+import { swapMatrix } from '../support/swap-matrix.ts';
 
 const cases: (SwapCase & { promote: 0 | 1; family: Family })[] = [
   ...([0, 1] as const).flatMap((promote) =>
@@ -30,12 +37,12 @@ function seenChanges(before: NetworkSnapshot, after: NetworkSnapshot): string[] 
   return changesBetween(before, after).filter((line) => !line.includes(' table local '));
 }
 
-describe.skipIf(!isRoot)('a swap in the kernel (needs root)', () => {
-  it.for(sampleOf(cases, 18))(
+describe.skipIf(!isRoot)('a swap in the kernel (needs root)', { concurrent: true }, () => {
+  it.for(sampleOf(cases, 10))(
     '$family, promote_secondaries=$promote: $title',
     async ({ host, change, changes, promote }) => {
       await using namespace = await openHost(host, { promote });
-      const kernel = await kernelAddressesOf(namespace.exec);
+      await using kernel = await kernelAddressesOf(namespace.exec);
       const before = await kernel.snapshot();
 
       const { elsewhere } = await kernel.swap(changeOf(change), boundSeconds);
@@ -51,11 +58,11 @@ describe.skipIf(!isRoot)('a swap in the kernel (needs root)', () => {
   it.for(
     sampleOf(
       cases.filter(({ promote }) => promote === 0),
-      6,
+      4,
     ),
   )('can be rehearsed without a change to what is there, $family: $title', async ({ host, change }) => {
     await using namespace = await openHost(host, { promote: 0 });
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     const before = await kernel.snapshot();
     await kernel.rehearse(changeOf(change), boundSeconds);
     const changes = changesBetween(before, await kernel.snapshot());
@@ -73,39 +80,92 @@ describe.skipIf(!isRoot)('a swap in the kernel (needs root)', () => {
   });
 });
 
+/** Every combination of family, subnet, gateway, other addresses, rules and `promote_secondaries`: 48 changes. */
+describe.skipIf(!isRoot)('any change (needs root)', { concurrent: true }, () => {
+  it.for(sampleOf(swapMatrix, 8))(
+    '$title: afterwards the host is as if it had had the new address from the start, and as before once it is taken back',
+    async ({ host, change, after, promote }) => {
+      await using namespace = await openHost(host, { promote });
+      await using kernel = await kernelAddressesOf(namespace.exec);
+      const before = textOf(await kernel.snapshot());
+      if (after === undefined) {
+        await expect(kernel.swap(changeOf(change), boundSeconds)).rejects.toMatchObject({
+          code: 'ADDRESS_CHANGE_REFUSED',
+        });
+        expect(textOf(await kernel.snapshot())).toEqual(before);
+        return;
+      }
+      await using wanted = await openHost(after, { promote });
+      await using like = await kernelAddressesOf(wanted.exec);
+      await kernel.swap(changeOf(change), boundSeconds);
+      expect(textOf(await kernel.snapshot())).toEqual(textOf(await like.snapshot()));
+      await kernel.takeBack();
+      expect(textOf(await kernel.snapshot())).toEqual(before);
+    },
+  );
+
+  it.for(sampleOf(swapMatrix, 6))(
+    '$title: a rehearsal adds what it has to, has nothing sent from there, and leaves nothing',
+    async ({ host, change, rehearsed, promote, family }) => {
+      await using namespace = await openHost(host, { promote });
+      await using kernel = await kernelAddressesOf(namespace.exec);
+      const before = await kernel.snapshot();
+      const sentFrom = async () => {
+        const destination = family === 'ipv4' ? '192.0.2.1' : '2001:db8::1';
+        const { stdout } = await namespace.exec.run('ip', ['-o', 'route', 'get', destination], {
+          timeoutMs: 10_000,
+        });
+        return /\bsrc (\S+)/.exec(stdout)?.[1];
+      };
+      const source = await sentFrom();
+      expect(source).toBeDefined();
+      await kernel.rehearse(changeOf(change), boundSeconds);
+      expect(changesBetween(before, await kernel.snapshot()).toSorted()).toEqual(rehearsed.toSorted());
+      expect(await sentFrom()).toBe(source);
+      await kernel.takeBack();
+      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
+    },
+  );
+});
+
 /** Every phase of a change of one host, as `kernel-owner.ts` names them. */
-function phasesOf(commands: number): string[] {
-  return ['unarmed', 'armed', ...Array.from({ length: commands + 1 }, (_, count) => `${count}`), 'done'];
+function phasesOf({ forward, back }: { forward: readonly unknown[]; back: readonly unknown[] }): string[] {
+  const each = (part: string, { length }: readonly unknown[]) =>
+    Array.from({ length: length + 1 }, (_, count) => `${part} ${count}`);
+  return ['unarmed', 'armed', ...each('forward', forward), 'done', 'extending', ...each('back', back)];
 }
 
-describe.skipIf(!isRoot)('an owner that is killed (needs root)', () => {
-  const deaths = [
-    { kind: 'swap' as const, promote: 0 as const, entry: ipv4Cases[1] },
-    { kind: 'swap' as const, promote: 1 as const, entry: ipv4Cases[2] },
-    { kind: 'swap' as const, promote: 0 as const, entry: ipv4Cases[7] },
-    { kind: 'swap' as const, promote: 0 as const, entry: ipv6Cases[1] },
-    { kind: 'rehearse' as const, promote: 0 as const, entry: ipv4Cases[2] },
-    { kind: 'rehearse' as const, promote: 0 as const, entry: ipv6Cases[1] },
+describe.skipIf(!isRoot)('an owner that is killed (needs root)', { concurrent: true }, () => {
+  const [, second, third, , , , , eighth] = ipv4Cases.map((entry) => ({
+    ...entry,
+    title: `ipv4, ${entry.title}`,
+  }));
+  const sixth = ipv6Cases.map((entry) => ({ ...entry, title: `ipv6, ${entry.title}` }))[1];
+  const rich = [
+    { ...second, promote: 0 as const },
+    { ...third, promote: 1 as const },
+    { ...eighth, promote: 0 as const },
+    { ...sixth, promote: 0 as const },
   ];
+  const deaths = [...swapMatrix.filter(({ after }) => after !== undefined), ...rich].flatMap((entry) =>
+    (['swap', 'rehearse'] as const).map((kind) => ({ ...entry, kind })),
+  );
   it.for(sampleOf(deaths, 4))(
-    `leaves in ${full ? 'every' : 'some'} phase of a $kind what was there before: $entry.title`,
-    { timeout: 240_000 },
-    async ({ kind, promote, entry }) => {
-      if (entry === undefined) throw new Error('no such case');
-      await using namespace = await openHost(entry.host, { promote });
-      const kernel = await kernelAddressesOf(namespace.exec);
+    `leaves in ${full ? 'every' : 'some'} phase of a $kind what was there before: $title`,
+    { timeout: full ? 3_600_000 : 240_000 },
+    async ({ kind, promote, host = '', change = '' }) => {
+      await using namespace = await openHost(host, { promote });
+      await using kernel = await kernelAddressesOf(namespace.exec);
       const before = await kernel.snapshot();
-      const plan = (kind === 'swap' ? planSwap : planRehearsal)(before, changeOf(entry.change));
-      for (const phase of sampleOf(phasesOf(plan.forward.length), 4)) {
-        const { directory } = kernel;
-        await killOwner(namespace, { directory, kind, change: entry.change, phase });
+      const plan = (kind === 'swap' ? planSwap : planRehearsal)(before, changeOf(change));
+      for (const phase of sampleOf(phasesOf(plan), 5)) {
+        await killOwner(namespace, kernel.directory, { kind, change, phase });
         if (phase !== 'unarmed') {
-          const result = () => readFile(`${directory}/change/result`, 'utf8');
-          await vi.waitFor(async () => expect(await result()).toBe('same\n'), { timeout: 30_000 });
+          expect(await kernel.elapse(), phase).toBe('same\n');
           expect(changesBetween(before, await kernel.snapshot()), phase).toEqual([]);
         }
         expect(await kernel.standing(), phase).toMatchObject({ takenBack: phase !== 'unarmed' });
-        await expect(kernel.swap(changeOf(entry.change), boundSeconds)).rejects.toMatchObject({
+        await expect(kernel.swap(changeOf(change), boundSeconds)).rejects.toMatchObject({
           code: 'ADDRESS_CHANGE_UNDER_WAY',
         });
         await kernel.takeBack();
@@ -114,9 +174,24 @@ describe.skipIf(!isRoot)('an owner that is killed (needs root)', () => {
       }
     },
   );
+
+  it('leaves what is to stay once it has said so, though its timer was still armed', async () => {
+    await using namespace = await openHost('addr add 10.1.0.5/24 dev eth0');
+    await using kernel = await kernelAddressesOf(namespace.exec);
+    const change = 'eth0 10.1.0.5/24 10.1.0.7/24';
+    await killOwner(namespace, kernel.directory, { kind: 'swap', change, phase: 'kept' });
+    const kept = await kernel.snapshot();
+    expect(kept.addresses).toContainEqual(expect.objectContaining({ address: '10.1.0.7' }));
+    await kernel.timerEnds();
+    expect(await kernel.standing()).toBeUndefined();
+    expect(changesBetween(kept, await kernel.snapshot())).toEqual([]);
+    // And another change can follow.
+    await kernel.swap(changeOf('eth0 10.1.0.7/24 10.1.0.5/24'), boundSeconds);
+    await kernel.keep();
+  });
 });
 
-describe.skipIf(!isRoot)('a standing change (needs root)', () => {
+describe.skipIf(!isRoot)('a standing change (needs root)', { concurrent: true }, () => {
   const host = `
     addr add 10.1.0.5/24 brd + dev eth0
     addr add 10.1.0.6/24 dev eth0
@@ -125,7 +200,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('stays when it is kept, and is then nothing that could be taken back', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     await kernel.swap(change, boundSeconds);
     expect(await kernel.standing()).toMatchObject({ kind: 'swap', change, takenBack: false });
     await kernel.extend(2 * boundSeconds);
@@ -141,7 +216,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('cannot be kept or extended once its time was over, and says so', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     const before = await kernel.snapshot();
     await kernel.swap(change, boundSeconds);
     // What the timer would run.
@@ -157,7 +232,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('can be taken back twice by its script, and by hand after that', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     const before = await kernel.snapshot();
     await kernel.swap(change, boundSeconds);
     for (let time = 0; time < 2; time++) {
@@ -171,7 +246,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('is not called undone where something else stands in the way, and its script says what differs', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     await kernel.swap(change, boundSeconds);
     await namespace.ip('addr add 10.98.0.1/24 dev eth0');
     await expect(kernel.takeBack()).rejects.toMatchObject({
@@ -187,7 +262,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('is no failure when something of another link changes meanwhile, and tells it', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     await kernel.swap(change, boundSeconds);
     await namespace.ip('addr add 10.99.0.1/24 dev eth1');
     const { elsewhere } = await kernel.takeBack();
@@ -198,7 +273,7 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
 
   it('is given no less time than it takes', async () => {
     await using namespace = await openHost(host);
-    const kernel = await kernelAddressesOf(namespace.exec);
+    await using kernel = await kernelAddressesOf(namespace.exec);
     const before = await kernel.snapshot();
     for (const seconds of [0, 9, -1, Number.NaN]) {
       await expect(kernel.swap(change, seconds)).rejects.toMatchObject({ code: 'ADDRESS_CHANGE_REFUSED' });
@@ -211,73 +286,81 @@ describe.skipIf(!isRoot)('a standing change (needs root)', () => {
   });
 });
 
-describe.skipIf(!isRoot)('a trial address, with another host on the link (needs root)', () => {
-  /** Two hosts on one wire; duplicate address detection takes its time here. */
-  async function openWire(here: string, there: string) {
-    const stack = new AsyncDisposableStack();
-    const near = stack.use(await openNetworkNamespace());
-    const far = stack.use(await openNetworkNamespace());
-    await near.ip(`link add eth0 type veth peer name eth0 netns ${far.pid}\nlink set eth0 up`);
-    await far.ip(`link set eth0 up\n${there}`);
-    await near.ip(here);
-    return { near, far, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-  }
+describe.skipIf(!isRoot)(
+  'a trial address, with another host on the link (needs root)',
+  { concurrent: true },
+  () => {
+    /** Two hosts on one wire; duplicate address detection takes its time here. */
+    async function openWire(here: string, there: string) {
+      const stack = new AsyncDisposableStack();
+      const near = stack.use(await openNetworkNamespace());
+      const far = stack.use(await openNetworkNamespace());
+      await near.ip(`link add eth0 type veth peer name eth0 netns ${far.pid}\nlink set eth0 up`);
+      await far.ip(`link set eth0 up\n${there}`);
+      await near.ip(here);
+      return { near, far, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+    }
 
-  async function answers(host: NetworkNamespace, address: string): Promise<boolean> {
-    const { exitCode } = await host.exec.run('ping', ['-c', '1', '-W', '5', address], { timeoutMs: 10_000 });
-    return exitCode === 0;
-  }
-
-  it.for([
-    ['10.1.0.5/24', '10.1.0.7/24', '10.1.0.9/24'],
-    ['10.1.0.5/24', '10.2.0.7/24', '10.2.0.9/24'],
-    ['fd01::5/64', 'fd01::7/64', 'fd01::9/64'],
-    ['fd01::5/64', 'fd02::7/64', 'fd02::9/64'],
-  ])(
-    'is reached while it stands, and not after: %s, then %s, from %s',
-    async ([from = '', to = '', other = '']) => {
-      await using wire = await openWire(
-        `addr add ${from} dev eth0 nodad`,
-        `addr add ${other} dev eth0 nodad`,
-      );
-      const kernel = await kernelAddressesOf(wire.near.exec);
-      // Links of their own have link-local addresses that are being checked at first.
-      await vi.waitFor(
-        async () => expect(JSON.stringify(await kernel.snapshot())).not.toContain('tentative'),
-        {
-          timeout: 20_000,
-        },
-      );
-      const before = await kernel.snapshot();
-      const address = to.split('/')[0] ?? '';
-      await kernel.rehearse(changeOf(`eth0 ${from} ${to}`), boundSeconds);
-      expect(await answers(wire.far, address)).toBe(true);
-      await kernel.takeBack();
-      expect(await answers(wire.far, address)).toBe(false);
-      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-    },
-  );
-
-  it.for(['rehearse', 'swap'] as const)(
-    'that another host has is found by the kernel (IPv6), and %s takes it back',
-    async (kind) => {
-      await using wire = await openWire(
-        'addr add fd01::5/64 dev eth0 nodad',
-        'addr add fd01::7/64 dev eth0 nodad',
-      );
-      const kernel = await kernelAddressesOf(wire.near.exec);
-      await vi.waitFor(
-        async () => expect(JSON.stringify(await kernel.snapshot())).not.toContain('tentative'),
-        {
-          timeout: 20_000,
-        },
-      );
-      const before = await kernel.snapshot();
-      await expect(kernel[kind](changeOf('eth0 fd01::5/64 fd01::7/64'), boundSeconds)).rejects.toMatchObject({
-        code: 'ADDRESS_DUPLICATE',
+    async function answers(host: NetworkNamespace, address: string): Promise<boolean> {
+      const { exitCode } = await host.exec.run('ping', ['-c', '1', '-W', '5', address], {
+        timeoutMs: 10_000,
       });
-      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-      expect(await kernel.standing()).toBeUndefined();
-    },
-  );
-});
+      return exitCode === 0;
+    }
+
+    it.for([
+      ['10.1.0.5/24', '10.1.0.7/24', '10.1.0.9/24'],
+      ['10.1.0.5/24', '10.2.0.7/24', '10.2.0.9/24'],
+      ['fd01::5/64', 'fd01::7/64', 'fd01::9/64'],
+      ['fd01::5/64', 'fd02::7/64', 'fd02::9/64'],
+    ])(
+      'is reached while it stands, and not after: %s, then %s, from %s',
+      async ([from = '', to = '', other = '']) => {
+        await using wire = await openWire(
+          `addr add ${from} dev eth0 nodad`,
+          `addr add ${other} dev eth0 nodad`,
+        );
+        await using kernel = await kernelAddressesOf(wire.near.exec);
+        // Links of their own have link-local addresses that are being checked at first.
+        await vi.waitFor(
+          async () => expect(JSON.stringify(await kernel.snapshot())).not.toContain('tentative'),
+          {
+            timeout: 20_000,
+          },
+        );
+        const before = await kernel.snapshot();
+        const address = to.split('/')[0] ?? '';
+        await kernel.rehearse(changeOf(`eth0 ${from} ${to}`), boundSeconds);
+        expect(await answers(wire.far, address)).toBe(true);
+        await kernel.takeBack();
+        expect(await answers(wire.far, address)).toBe(false);
+        expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
+      },
+    );
+
+    it.for(['rehearse', 'swap'] as const)(
+      'that another host has is found by the kernel (IPv6), and %s takes it back',
+      async (kind) => {
+        await using wire = await openWire(
+          'addr add fd01::5/64 dev eth0 nodad',
+          'addr add fd01::7/64 dev eth0 nodad',
+        );
+        await using kernel = await kernelAddressesOf(wire.near.exec);
+        await vi.waitFor(
+          async () => expect(JSON.stringify(await kernel.snapshot())).not.toContain('tentative'),
+          {
+            timeout: 20_000,
+          },
+        );
+        const before = await kernel.snapshot();
+        await expect(
+          kernel[kind](changeOf('eth0 fd01::5/64 fd01::7/64'), boundSeconds),
+        ).rejects.toMatchObject({
+          code: 'ADDRESS_DUPLICATE',
+        });
+        expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
+        expect(await kernel.standing()).toBeUndefined();
+      },
+    );
+  },
+);

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { DetachedTimer, DetachedTimerState } from '../../src/host/ports/detached-timer.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
 
@@ -15,6 +16,11 @@ setsid --fork sh -c '${waiter}' rlnet-waiter "$@" </dev/null >/dev/null 2>&1
 until [ -s "$1" ]; do sleep 0.01; done
 `;
 
+export interface SleepingTimer extends DetachedTimer {
+  /** Has the time of a timer come now. One that does not wait is left alone. */
+  elapse(name: string): Promise<void>;
+}
+
 /**
  * Detached timers without systemd, for network namespaces: a process that sleeps. Keeps the contract but for the end of a control
  * group, which no such process survives.
@@ -22,7 +28,7 @@ until [ -s "$1" ]; do sleep 0.01; done
  * @param exec  where the scripts run
  * @param notes a directory for the process ids
  */
-export function createSleepingTimer(exec: Exec, notes: string): DetachedTimer {
+export function createSleepingTimer(exec: Exec, notes: string): SleepingTimer {
   const find = async (name: string): Promise<{ state: DetachedTimerState; pid: number }> => {
     const pid = Number(await readFile(`${notes}/${name}`, 'utf8').catch(() => '0'));
     // A process id alone could be somebody else's by now. Empty for one that has ended and that nobody waits for.
@@ -41,7 +47,17 @@ export function createSleepingTimer(exec: Exec, notes: string): DetachedTimer {
     disarm: async (name) => {
       const { state, pid } = await find(name);
       if (state === 'waiting') process.kill(-pid, 'SIGKILL');
-      while ((await find(name)).state !== 'gone') await new Promise((resolve) => setTimeout(resolve, 50));
+      while ((await find(name)).state !== 'gone') await setTimeout(50);
+    },
+    elapse: async (name) => {
+      for (;;) {
+        const { state, pid } = await find(name);
+        if (state !== 'waiting') return;
+        // It may not have come to its sleep yet.
+        const sleeping = Number(await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => ''));
+        if (sleeping > 0) process.kill(sleeping, 'SIGKILL');
+        await setTimeout(10);
+      }
     },
   };
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout } from 'node:timers/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
 import { createClock } from '../../src/host/clock.ts';
 import { createFiles } from '../../src/host/files.ts';
 import { createKernelAddresses } from '../../src/host/kernel-addresses.ts';
@@ -12,40 +13,71 @@ import { describeAddress, type NetworkSnapshot } from '../../src/protocol/networ
 import { describeRoute, describeRule } from '../../src/protocol/routing.ts';
 import { createSleepingTimer } from './detached-timer.ts';
 import { type NetworkNamespace, openNetworkNamespace } from './netns.ts';
-import { temporaryDirectory } from './temporary-directory.ts';
 
-/** The adapter on a namespace, with a timer that needs no systemd, and what it keeps in a directory of its own. */
-export async function kernelAddressesOf(exec: Exec): Promise<KernelAddresses & { directory: string }> {
-  const directory = await temporaryDirectory();
-  const timer = createSleepingTimer(exec, directory);
-  // A timer that a failed test leaves would outlive it.
-  onTestFinished(async () => {
-    for (const name of ['rlnet-take-back-a', 'rlnet-take-back-b']) await timer.disarm(name);
-  });
-  const parts = { exec, files: createFiles(), clock: createClock(), timer };
-  return { ...createKernelAddresses({ ...parts, directory: `${directory}/change` }), directory };
+/** The names that `createKernelAddresses` gives its timers. */
+const timerNames = ['rlnet-take-back-a', 'rlnet-take-back-b'];
+
+export interface KernelAddressesUnderTest extends KernelAddresses, AsyncDisposable {
+  /** Where the timer keeps its notes; the standing change is in `change` below it. */
+  directory: string;
+  /** Has the time of the standing change be over. @returns what its script has to say of it */
+  elapse(): Promise<string>;
+  /** The same, where the script has nothing to do and nothing to say. */
+  timerEnds(): Promise<void>;
 }
 
-/** Starts a process that changes an address in the namespace, and kills it where it stops (`kernel-owner.ts`). */
+/** The adapter on a namespace, with a timer that needs no systemd, and what it keeps in a directory of its own. */
+export async function kernelAddressesOf(exec: Exec): Promise<KernelAddressesUnderTest> {
+  const directory = await mkdtemp(join(tmpdir(), 'rlnet-test-'));
+  const timer = createSleepingTimer(exec, directory);
+  const parts = { exec, files: createFiles(), clock: createClock(), timer };
+  const timerEnds = async (): Promise<void> => {
+    for (const name of timerNames) {
+      await timer.elapse(name);
+      // Waits for a script that is at work.
+      await timer.disarm(name);
+    }
+  };
+  return {
+    ...createKernelAddresses({ ...parts, directory: `${directory}/change` }),
+    directory,
+    elapse: async () => {
+      await timerEnds();
+      return readFile(`${directory}/change/result`, 'utf8');
+    },
+    timerEnds,
+    [Symbol.asyncDispose]: async () => {
+      // A timer that a failed test leaves would outlive it.
+      for (const name of timerNames) await timer.disarm(name);
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+export interface Death {
+  kind: 'swap' | 'rehearse';
+  change: string;
+  /** As `kernel-owner.ts` names them. */
+  phase: string;
+}
+
+/** Starts a process that changes an address in the namespace, and kills it where it stops. */
 export async function killOwner(
   { pid }: NetworkNamespace,
-  args: { directory: string; kind: 'swap' | 'rehearse'; change: string; phase: string },
+  directory: string,
+  { kind, change, phase }: Death,
 ): Promise<void> {
   const program = fileURLToPath(new URL('kernel-owner.ts', import.meta.url));
   const owner = spawn(
     'nsenter',
-    [
-      ...[`--net=/proc/${pid}/ns/net`, process.execPath, program],
-      ...[args.directory, args.kind, args.change, args.phase],
-    ],
+    [`--net=/proc/${pid}/ns/net`, process.execPath, program, directory, kind, change, phase],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const ended = once(owner, 'exit');
   const said = await Promise.race([once(owner.stdout, 'data'), ended]);
   owner.kill('SIGKILL');
   await ended;
-  if (`${said[0]}` !== 'stopped\n')
-    throw new Error(`the owner did not come to ${args.phase}: ${said.join(' ')}`);
+  if (`${said[0]}` !== 'stopped\n') throw new Error(`the owner did not come to ${phase}: ${said.join(' ')}`);
 }
 
 /** A host with two NICs that are up, without addresses of their own making and without the wait for duplicate address detection. */
@@ -55,23 +87,25 @@ export async function openHost(
 ): Promise<NetworkNamespace> {
   const namespace = await openNetworkNamespace();
   const settings = [
+    // Of a link the default counts too, which a namespace has from the machine; systemd sets it to 1.
     `net.ipv4.conf.all.promote_secondaries=${promote}`,
+    `net.ipv4.conf.default.promote_secondaries=${promote}`,
     'net.ipv6.conf.default.accept_dad=0',
     'net.ipv6.conf.default.addr_gen_mode=1',
   ];
-  await namespace.exec.run('sysctl', ['-qw', ...settings], { timeoutMs: 10_000 });
-  await namespace.ip(`
-    link add eth0 type veth peer name far0
-    link add eth1 type veth peer name far1
-    link set far0 up
-    link set far1 up
-    link set eth0 up
-    link set eth1 up`);
-  // The kernel makes these routes when carrier has been noticed, up to a second later on a busy machine.
-  for (const link of ['far0', 'far1', 'eth0', 'eth1']) {
-    const args = ['-6', 'route', 'show', 'table', 'local', 'type', 'multicast', 'dev', link];
-    while ((await namespace.exec.run('ip', args, { timeoutMs: 10_000 })).stdout === '') await setTimeout(20);
-  }
+  const links = ['far0', 'far1', 'eth0', 'eth1'];
+  const script = [
+    `sysctl -qw ${settings.join(' ')}`,
+    ...['0', '1'].map((number) => `ip link add eth${number} type veth peer name far${number}`),
+    ...links.map((link) => `ip link set ${link} up`),
+    // The kernel makes these routes when carrier has been noticed, up to a second later on a busy machine.
+    ...links.map((link) => {
+      const route = `ip -6 route show table local type multicast dev ${link}`;
+      return `until ${route} | grep -q .; do sleep 0.02; done`;
+    }),
+  ].join('\n');
+  const { exitCode, stderr } = await namespace.exec.run('sh', ['-ec', script], { timeoutMs: 60_000 });
+  if (exitCode !== 0) throw new Error(stderr);
   await namespace.ip(host);
   return namespace;
 }

@@ -11,27 +11,40 @@ import { changeOf } from './swap-cases.ts';
  * A process that changes an address and comes to a stop on the way, for a test to kill it there:
  * node kernel-owner.ts DIRECTORY rehearse|swap CHANGE PHASE. It prints `stopped` when it has got there.
  *
- * Phases: `unarmed`, `armed`, `done`, and the number of commands of the batch that were carried out, as when `ip` is killed too.
+ * Phases, in order: `unarmed`; `armed`; `forward N`, with so many commands of the batch carried out, as when `ip` is killed too; `done`;
+ * `extending`, with both timers armed; `back N`, with so many commands of the take-back carried out. And `kept`: that it is
+ * to stay is on disk, and the timer is still armed.
  */
 const [directory = '', kind, change = '', phase = ''] = process.argv.slice(2);
+const [part, commands = 'NaN'] = phase.split(' ');
+
+const boundSeconds = 60;
+let armed = 0;
 
 const timer = createSleepingTimer(createExec(), directory);
 const kernel = createKernelAddresses({
-  exec: stoppingAfter(Number(phase), createExec()),
+  exec: stoppingAfter(Number(commands), createExec()),
   files: createFiles(),
   clock: createClock(),
   timer: {
     ...timer,
-    arm: async (name, script) => {
-      if (phase === 'unarmed') await stop();
-      // Sooner than a real bound, as nobody is to wait for it.
-      await timer.arm(name, script, 1);
-      if (phase === 'armed') await stop();
+    arm: async (...args) => {
+      if (part === 'unarmed') await stop();
+      await timer.arm(...args);
+      armed += 1;
+      if (part === 'armed' || (part === 'extending' && armed === 2)) await stop();
+    },
+    disarm: async (name) => {
+      if (part === 'kept' && armed > 0) await stop();
+      await timer.disarm(name);
     },
   },
   directory: `${directory}/change`,
 });
-await kernel[kind === 'swap' ? 'swap' : 'rehearse'](changeOf(change), 60);
+await kernel[kind === 'swap' ? 'swap' : 'rehearse'](changeOf(change), boundSeconds);
+if (part === 'extending') await kernel.extend(boundSeconds);
+if (part === 'kept') await kernel.keep();
+if (part === 'back') await kernel.takeBack();
 await stop();
 
 function stop(): Promise<never> {
@@ -39,18 +52,35 @@ function stop(): Promise<never> {
   return new Promise(() => setInterval(() => {}, 1000));
 }
 
-/** Cuts the batch off after so many commands. */
-function stoppingAfter(commands: number, exec: Exec): Exec {
+/** Cuts the way there, or the way back, off after so many commands. */
+function stoppingAfter(count: number, exec: Exec): Exec {
+  const firstOf = (text: string): string =>
+    text
+      .split('\n')
+      .slice(0, count)
+      .map((line) => `${line}\n`)
+      .join('');
   return {
     ...exec,
     run: async (file, args, options) => {
-      const batch = args.at(-1) ?? '';
-      if (Number.isNaN(commands) || !batch.endsWith('/forward')) return exec.run(file, args, options);
-      const lines = (await readFile(batch, 'utf8')).split('\n').slice(0, commands);
-      await writeFile(batch, lines.map((line) => `${line}\n`).join(''));
-      const result = await exec.run(file, args, options);
-      if (result.exitCode !== 0) throw new Error(result.stderr);
-      return stop();
+      const last = args.at(-1) ?? '';
+      if (part === 'forward' && last.endsWith('/forward')) {
+        await writeFile(last, firstOf(await readFile(last, 'utf8')));
+        const result = await exec.run(file, args, options);
+        if (result.exitCode !== 0) throw new Error(result.stderr);
+        return stop();
+      }
+      if (part === 'back' && file === 'sh' && last.endsWith('/take-back.sh') && args.length === 1) {
+        const cut = `${directory}/cut-off.sh`;
+        const [, head = '', batch = '', tail = ''] =
+          /^(.* -force -batch - <<'RLNET-END'\n)(.*?)(RLNET-END\n}.*)$/s.exec(await readFile(last, 'utf8')) ??
+          [];
+        await writeFile(cut, `${head}${firstOf(batch)}${tail.replace(/^( +back >.*)$/m, '$1\nexit 9')}`);
+        const result = await exec.run(file, [cut], options);
+        if (result.exitCode !== 9) throw new Error(`the take-back was not cut off: ${result.exitCode}`);
+        return stop();
+      }
+      return exec.run(file, args, options);
     },
   };
 }

@@ -34,11 +34,13 @@ export async function openNetworkNamespace(): Promise<NetworkNamespace> {
     exec,
     pid,
     ip: async (commands) => {
-      for (const line of commands.split('\n').map((command) => command.trim())) {
-        if (line === '') continue;
-        const { exitCode, stderr } = await exec.run('ip', line.split(/ +/), { timeoutMs: 10_000 });
-        if (exitCode !== 0) throw new Error(`ip ${line}: ${stderr}`);
-      }
+      const lines = commands.split('\n').map((command) => command.trim());
+      // One shell for all: to start a program takes longer than most of them do.
+      const script = lines
+        .filter((line) => line !== '')
+        .map((line) => `ip ${line} || { echo 'ip ${line}' >&2; exit 1; }`);
+      const { exitCode, stderr } = await exec.run('sh', ['-c', script.join('\n')], { timeoutMs: 60_000 });
+      if (exitCode !== 0) throw new Error(stderr);
     },
     [Symbol.asyncDispose]: async () => {
       holder.stdin.end();
