@@ -2,22 +2,14 @@ import { RlnetError } from './errors.ts';
 import type { BootTime } from './renumbering/records.ts';
 
 /**
- * Whether a reboot that was asked for has happened. Only another boot id says so: the seconds of two boots do not compare, and
- * those of a container are its host's.
- *
- * @param asked        the moment right before it was asked for
- * @param boundSeconds how long the host may take until it is down
+ * Whether the host has booted since a moment. Only another boot id says so: the seconds of two boots do not compare, and those of a
+ * container are its host's.
  */
-export function judgeReboot(
-  asked: BootTime,
-  now: BootTime,
-  boundSeconds: number,
-): 'happened' | 'pending' | 'overdue' {
-  if (now.bootId !== asked.bootId) return 'happened';
-  return now.seconds - asked.seconds < boundSeconds ? 'pending' : 'overdue';
+export function hasRebooted(since: BootTime, now: BootTime): boolean {
+  return now.bootId !== since.bootId;
 }
 
-/** The error for a reboot that is overdue. */
+/** The error for a host that was told to reboot, and runs the same boot when it should long have been down. */
 export function rebootOverdue(asked: BootTime, now: BootTime): RlnetError {
   const seconds = Math.round(now.seconds - asked.seconds);
   return new RlnetError(

@@ -9,11 +9,12 @@ import {
   firstFaultNames,
   plain,
   randomStory,
+  rebootHangs,
   unitFails,
   untilAt,
   usual,
 } from '../support/sim/renumbering/stories.ts';
-import { asks, type Stage, type Story, type Told, tell } from '../support/sim/renumbering/story.ts';
+import { asks, recordsOf, type Stage, type Story, type Told, tell } from '../support/sim/renumbering/story.ts';
 
 /** `tell` holds every event and the end of a story against the invariants S1 to S8 and L1, and throws where one is broken. */
 
@@ -31,6 +32,24 @@ describe('a renumbering', () => {
   it('goes back to the old address where the unit does not come up at the new one', async () => {
     for (const uid of [1, 2])
       expect(ends(await tell(unitFails(uid), 'a'))).toEqual(['rolled_back UNIT_FAILED']);
+  });
+
+  it('raises an alarm where the host took the reboot and runs on, and goes on once it has booted', async () => {
+    const reasons: string[] = [];
+    const story = rebootHangs(2);
+    const told = await tell(
+      {
+        ...story,
+        meanwhile: async (stage) => {
+          await story.meanwhile?.(stage);
+          const records = stage.plans.flatMap((plan) => recordsOf(stage.cluster.host(plan.host), plan));
+          reasons.push(...records.flatMap((record) => (record.type === 'alarm' ? record.reason.code : [])));
+        },
+      },
+      'a',
+    );
+    expect(reasons).toEqual(['REBOOT_DID_NOT_HAPPEN']);
+    expect(ends(told)).toEqual(['done']);
   });
 
   it.each(forwardSteps)('is aborted at %s, and not once the node has rejoined', async (step) => {

@@ -228,6 +228,7 @@ function abortReason({ by, reason }: { by: string; reason: string }): Reason {
 }
 
 function tooLate(step: Step, seconds: number, probe: Probe, error: Reason | undefined): Reason {
+  if (error === undefined && probe.is === 'not_done' && probe.overdue !== undefined) return probe.overdue;
   const seen = probe.is === 'unknown' ? probe.why : probe.is === 'not_done' ? probe.evidence : '';
   const last = error === undefined ? '' : ` The last attempt said: ${error.message}`;
   return {

@@ -3,8 +3,8 @@ import type { Reason } from './records.ts';
 /** What reality shows of a step, read and never remembered. */
 export type Probe =
   | { is: 'done'; evidence: string }
-  /** Not so, or not yet. */
-  | { is: 'not_done'; evidence: string }
+  /** Not so, or not yet. `overdue` is what to say of it once the time of its step is over, where there is more to say than that. */
+  | { is: 'not_done'; evidence: string; overdue?: Reason }
   /** So already, and only time is missing: no bound ends it. */
   | { is: 'soaking'; evidence: string }
   /** It will not become so by waiting or by trying again. */
@@ -16,8 +16,8 @@ export function done(evidence: string): Probe {
   return { is: 'done', evidence };
 }
 
-export function notDone(evidence: string): Probe {
-  return { is: 'not_done', evidence };
+export function notDone(evidence: string, overdue?: Reason): Probe {
+  return { is: 'not_done', evidence, ...(overdue === undefined ? {} : { overdue }) };
 }
 
 export function soaking(evidence: string): Probe {

@@ -1,23 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { judgeReboot, rebootOverdue } from '../../../src/protocol/reboot.ts';
+import { hasRebooted, rebootOverdue } from '../../../src/protocol/reboot.ts';
 
-describe('judgeReboot', () => {
+describe('a reboot', () => {
   const asked = { bootId: 'one', seconds: 1000 };
 
   it.each([
-    ['pending within the bound', { bootId: 'one', seconds: 1059.9 }, 'pending'],
-    ['overdue at the bound', { bootId: 'one', seconds: 1060 }, 'overdue'],
-    ['happened once the boot id is another', { bootId: 'two', seconds: 12 }, 'happened'],
-    [
-      'happened also where the seconds go on, as in a container',
-      { bootId: 'two', seconds: 5000 },
-      'happened',
-    ],
-  ])('takes it for %s', (_what, now, verdict) => {
-    expect(judgeReboot(asked, now, 60)).toBe(verdict);
+    ['has not happened while the boot is the same', { bootId: 'one', seconds: 90_000 }, false],
+    ['has happened once the boot id is another', { bootId: 'two', seconds: 12 }, true],
+    ['has happened also where the seconds go on, as in a container', { bootId: 'two', seconds: 5000 }, true],
+  ])('%s', (_what, now, happened) => {
+    expect(hasRebooted(asked, now)).toBe(happened);
   });
 
-  it('has an error for one that is overdue, with how long and which boot', () => {
+  it('that is overdue is told with how long ago it was asked for, and the boot', () => {
     expect(rebootOverdue(asked, { bootId: 'one', seconds: 1090 })).toMatchObject({
       code: 'REBOOT_DID_NOT_HAPPEN',
       message: expect.stringMatching(/90 s ago.*one/),

@@ -2,6 +2,7 @@ import type { BootClock } from '../../../host/ports/boot-clock.ts';
 import type { HostPower } from '../../../host/ports/host-power.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
 import type { UnitControl } from '../../../host/ports/unit-control.ts';
+import { hasRebooted, rebootOverdue } from '../../../protocol/reboot.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
 import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
 import type { Progress } from '../../../protocol/renumbering/progress.ts';
@@ -60,9 +61,17 @@ export function restartStep({ bootClock, units, power, signal }: ServiceStepDepe
     probe: async (progress) => {
       const { activeState } = await units.record(progress.plan.unit.unit);
       if (progress.plan.options.reboot) {
-        const { bootId } = await bootClock.now();
+        const now = await bootClock.now();
+        const { intended } = progress;
         // Since the intent: the power may have gone between the act and the note that it was done.
-        if (bootId === progress.intended.get('disable')?.at.bootId) return notDone(`still in boot ${bootId}`);
+        const disabled = intended.get('disable')?.at;
+        if (disabled !== undefined && !hasRebooted(disabled, now)) {
+          const asked = intended.get('restart')?.at;
+          return notDone(
+            `still in boot ${now.bootId}`,
+            asked === undefined ? undefined : rebootOverdue(asked, now).report(),
+          );
+        }
       }
       if (activeState === 'inactive' || activeState === 'failed') return done(`the unit is ${activeState}`);
       if (!progress.plan.options.reboot) return notDone(`the unit is ${activeState}`);

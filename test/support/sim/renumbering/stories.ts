@@ -25,6 +25,23 @@ export function unitFails(uid: number): Story {
   };
 }
 
+/** systemd takes the reboot and the host runs on, until somebody restarts it half an hour later. */
+export function rebootHangs(uid: number): Story {
+  const hosts = ({ cluster, plans }: Stage) => plans.map(({ host }) => cluster.agent(host));
+  return {
+    name: `reboot-hangs-${uid}`,
+    nodes: 3,
+    uids: [uid],
+    prepare: (stage) => {
+      for (const { faults } of hosts(stage)) faults.lying = /systemctl reboot/;
+    },
+    meanwhile: async (stage) => {
+      await stage.kernel.run(30 * 60_000);
+      for (const { host } of hosts(stage)) host.restart();
+    },
+  };
+}
+
 /** Somebody asks to abort as soon as a step begins. */
 export function abortedAt(step: Step): Story {
   return {

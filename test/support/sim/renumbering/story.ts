@@ -204,21 +204,35 @@ function endingOf(host: SimHost, plan: Plan): { outcome: Ending; reason: string 
 }
 
 /** What the journal on the disk says; undefined where there is none, or no whole record. */
-export function journalOf({ disk }: SimHost, { id }: Plan): Progress | undefined {
+export function journalOf(host: SimHost, plan: Plan): Progress | undefined {
+  return readJournal(host, plan)?.progress;
+}
+
+/** The whole records of the journal on the disk. */
+export function recordsOf(host: SimHost, plan: Plan): readonly JournalRecord[] {
+  return readJournal(host, plan)?.records ?? [];
+}
+
+interface ReadJournal {
+  records: readonly JournalRecord[];
+  progress: Progress | undefined;
+}
+
+function readJournal({ disk }: SimHost, { id }: Plan): ReadJournal | undefined {
   const path = `/var/lib/rlnet/${id}.ndjson`;
   if (!disk.exists(path)) return undefined;
   const content = disk.read(path);
   let read = journals.get(content);
   if (read === undefined) {
     const { records } = decodeJournal(new TextDecoder().decode(content), path);
-    read = { progress: records.length === 0 ? undefined : progressOf(records) };
+    read = { records, progress: records.length === 0 ? undefined : progressOf(records) };
     journals.set(content, read);
   }
-  return read.progress;
+  return read;
 }
 
 /** By content, which a disk never changes in place: a journal is asked for at every point. */
-const journals = new WeakMap<Uint8Array, { progress: Progress | undefined }>();
+const journals = new WeakMap<Uint8Array, ReadJournal>();
 
 function where(host: SimHost, plan: Plan): string {
   const progress = journalOf(host, plan);
