@@ -7,11 +7,12 @@ import {
   describeDifference,
   type NetworkSnapshot,
 } from '../../src/protocol/network-snapshot.ts';
-import { detachedTimerContract } from '../support/contracts/detached-timer.ts';
+import { type DetachedTimerUnderTest, detachedTimerContract } from '../support/contracts/detached-timer.ts';
 import { changesBetween } from '../support/kernel-addresses.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
 import { sampleOf } from '../support/sampling.ts';
+import { turns } from '../support/turns.ts';
 
 /** A swap on hosts whose network has an owner at work, and what becomes of it when rlnet is killed. */
 
@@ -48,86 +49,79 @@ function changeOn(host: Host, family: 'ipv4' | 'ipv6'): string {
     : `eth0 ${address}/64 ${address}0/64`;
 }
 
-const cases = owners.flatMap((owner, index) =>
-  (['ipv4', 'ipv6'] as const).map((family) => ({ owner, family, name: `n${index + 1}` })),
-);
+const cases = owners.flatMap((owner, index) => {
+  // A host has one change at a time.
+  const inTurn = turns();
+  return (['ipv4', 'ipv6'] as const).map((family) => ({ owner, family, name: `n${index + 1}`, inTurn }));
+});
 
-describe('a swap beside the owner of the network', () => {
+const timersOn = (host: Host) =>
+  host.execOk(['systemctl', 'list-units', '--all', '--plain', '--no-legend', 'rlnet-take-back*']);
+
+describe('a swap beside the owner of the network', { concurrent: true }, () => {
   it.for(sampleOf(cases, 4))(
     'is taken back by systemd after its process and all of its group were killed: $owner, $family',
-    async ({ owner, family, name }) => {
-      const host = lab.host(name);
-      const before = await snapshotOf(host);
-      const unit = `swapper-${family}`;
-      const program = [...driver, 'swap', changeOn(host, family), '20', 'stay'];
-      await host.execOk(['systemd-run', '--quiet', `--unit=${unit}`, '--collect', ...program]);
-      await waitFor('the swap', { timeoutMs: 60_000 }, async () => {
-        const journal = await host.execOk(['journalctl', '--output=cat', `--unit=${unit}`]);
-        expect(journal).not.toContain('"error"');
-        return journal.includes('"result"') || undefined;
-      });
-      await host.execOk(['systemctl', 'kill', '--kill-whom=all', '--signal=SIGKILL', unit]);
-      const standing = await standingOn(host);
-      expect(standing).toMatchObject({ kind: 'swap', takenBack: false });
-      // Long enough for an owner that minds.
-      await new Promise((resolve) => setTimeout(resolve, 5_000));
-      if (standing !== null) {
-        const reaction = compareSnapshots(standing.expected, await snapshotOf(host)).map(describeDifference);
-        const words = reaction.length === 0 ? 'leaves it alone' : reaction.join('; ');
-        process.stdout.write(
-          `  measured: ${owner}, ${family}: 5 s after a foreign change the owner ${words}\n`,
-        );
-      }
-      await waitFor('the take-back', { timeoutMs: 60_000 }, async () => {
-        const { stdout } = await host.exec(['cat', '/run/rlnet/address-change/result']);
-        return stdout !== '' || undefined;
-      });
-      expect(await host.execOk(['cat', '/run/rlnet/address-change/result'])).toBe('same\n');
-      expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
-      await call(host, 'takeBack');
-      expect(await standingOn(host)).toBeNull();
-      const timers = await host.execOk([
-        'systemctl',
-        'list-units',
-        '--all',
-        '--plain',
-        '--no-legend',
-        'rlnet-take-back*',
-      ]);
-      expect(timers).toBe('');
-    },
+    ({ owner, family, name, inTurn }) =>
+      inTurn(async () => {
+        const host = lab.host(name);
+        const before = await snapshotOf(host);
+        const unit = `swapper-${family}`;
+        const program = [...driver, 'swap', changeOn(host, family), '20', 'stay'];
+        await host.execOk(['systemd-run', '--quiet', `--unit=${unit}`, '--collect', ...program]);
+        await waitFor('the swap', { timeoutMs: 60_000 }, async () => {
+          const journal = await host.execOk(['journalctl', '--output=cat', `--unit=${unit}`]);
+          expect(journal).not.toContain('"error"');
+          return journal.includes('"result"') || undefined;
+        });
+        await host.execOk(['systemctl', 'kill', '--kill-whom=all', '--signal=SIGKILL', unit]);
+        const standing = await standingOn(host);
+        expect(standing).toMatchObject({ kind: 'swap', takenBack: false });
+        // Long enough for an owner that minds.
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        if (standing !== null) {
+          const reaction = compareSnapshots(standing.expected, await snapshotOf(host)).map(
+            describeDifference,
+          );
+          const words = reaction.length === 0 ? 'leaves it alone' : reaction.join('; ');
+          process.stdout.write(
+            `  measured: ${owner}, ${family}: 5 s after a foreign change the owner ${words}\n`,
+          );
+        }
+        await waitFor('the take-back', { timeoutMs: 60_000 }, async () => {
+          const { stdout } = await host.exec(['cat', '/run/rlnet/address-change/result']);
+          return stdout !== '' || undefined;
+        });
+        expect(await host.execOk(['cat', '/run/rlnet/address-change/result'])).toBe('same\n');
+        expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
+        await call(host, 'takeBack');
+        expect(await standingOn(host)).toBeNull();
+        expect(await timersOn(host)).toBe('');
+      }),
   );
 
   it.for(sampleOf(cases, 4))(
     'can be rehearsed, kept in force longer, and kept for good: $owner, $family',
-    async ({ family, name }) => {
-      const host = lab.host(name);
-      const before = await snapshotOf(host);
-      const change = changeOn(host, family);
-      await call(host, 'rehearse', change, '60');
-      await call(host, 'takeBack');
-      expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
-      await call(host, 'swap', change, '60');
-      await call(host, 'extend', change, '60');
-      await call(host, 'keep');
-      const [link = '', from = '', to = ''] = change.split(' ');
-      const timers = await host.execOk([
-        'systemctl',
-        'list-units',
-        '--all',
-        '--plain',
-        '--no-legend',
-        'rlnet-take-back*',
-      ]);
-      expect(timers).toBe('');
-      await call(host, 'swap', [link, to, from].join(' '), '60');
-      await call(host, 'keep');
-      expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
-    },
+    ({ family, name, inTurn }) =>
+      inTurn(async () => {
+        const host = lab.host(name);
+        const before = await snapshotOf(host);
+        const change = changeOn(host, family);
+        await call(host, 'rehearse', change, '60');
+        await call(host, 'takeBack');
+        expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
+        await call(host, 'swap', change, '60');
+        await call(host, 'extend', change, '60');
+        await call(host, 'keep');
+        const [link = '', from = '', to = ''] = change.split(' ');
+        expect(await timersOn(host)).toBe('');
+        await call(host, 'swap', [link, to, from].join(' '), '60');
+        await call(host, 'keep');
+        expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
+      }),
   );
 });
 
-detachedTimerContract('the transient timer of systemd', async () => {
+const timerUnderTest = async (): Promise<DetachedTimerUnderTest> => {
   const host = lab.host('n1');
   const directory = (await host.execOk(['mktemp', '-d'])).trim();
   let scripts = 0;
@@ -152,4 +146,6 @@ detachedTimerContract('the transient timer of systemd', async () => {
       return exitCode === 0 ? stdout : undefined;
     },
   };
-});
+};
+
+detachedTimerContract('the transient timer of systemd', timerUnderTest, { concurrent: true });

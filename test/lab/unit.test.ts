@@ -1,13 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseUptime } from '../../src/host/boot-clock.ts';
-import { judgeReboot } from '../../src/protocol/reboot.ts';
-import { judgeUnit } from '../../src/protocol/unit.ts';
+import { hasRebooted } from '../../src/protocol/reboot.ts';
+import { judgeUnit, type UnitRecord } from '../../src/protocol/unit.ts';
 import { type UnitBehaviour, unitControlContract } from '../support/contracts/unit-control.ts';
+import { diskUnder, hasLoopDevices } from '../support/lab/disk.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
 import { bootTimeOf, callOn, discoverOn, rebootFromInside, unitControlOf } from '../support/lab/unit.ts';
+import { turns } from '../support/turns.ts';
 
-/** Units on real systemd, in every state that a host may have RS's in. */
+/**
+ * Units on real systemd, in every state that a host may have RS's in. Most of it waits, each for a unit of its own: so the suites after the
+ * first one run beside each other.
+ */
 
 const labName = 'test-unit';
 const packaged = '/usr/lib/systemd/system';
@@ -21,22 +26,23 @@ let host: Host;
 let count = 0;
 
 beforeAll(async () => {
+  await downLab(labName);
   lab = await upLab({ name: labName, hosts: [{}, {}] });
   host = lab.host('n1');
 });
 afterAll(() => downLab(labName));
 
-const control = () => unitControlOf(host);
-const sh = (script: string): Promise<string> => host.execOk(['sh', '-euc', script]);
+const control = (on = host) => unitControlOf(on);
+const sh = (script: string, on = host): Promise<string> => on.execOk(['sh', '-euc', script]);
 const newName = (): string => `t${++count}`;
 
 /** Lays down unit files, by path, and has systemd read them. */
-async function layDown(files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    await sh(`mkdir -p ${path.slice(0, path.lastIndexOf('/'))}`);
-    await host.writeFile(path, text, 0o644);
-  }
-  await sh('systemctl daemon-reload');
+async function layDown(files: Readonly<Record<string, string>>, on = host): Promise<void> {
+  const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines = Object.entries(files).map(
+    ([path, text]) => `mkdir -p ${path.slice(0, path.lastIndexOf('/'))}; printf %s ${quoted(text)} >${path}`,
+  );
+  await sh([...lines, 'systemctl daemon-reload'].join('\n'), on);
 }
 
 function service(name: string, lines: { unit?: string; service?: string; install?: string } = {}): string {
@@ -48,10 +54,10 @@ function service(name: string, lines: { unit?: string; service?: string; install
 }
 
 /** A unit as a package brings it, enabled. @returns its own name */
-async function installUnit(lines: Parameters<typeof service>[1] = {}): Promise<string> {
+async function installUnit(lines: Parameters<typeof service>[1] = {}, on = host): Promise<string> {
   const name = newName();
-  await layDown({ [`${packaged}/${name}.service`]: service(name, lines) });
-  await sh(`systemctl --quiet enable ${name}`);
+  await layDown({ [`${packaged}/${name}.service`]: service(name, lines) }, on);
+  await sh(`systemctl --quiet enable ${name}`, on);
   return `${name}.service`;
 }
 
@@ -73,112 +79,134 @@ const behaviours: Record<UnitBehaviour, string> = {
     'ExecStart=/bin/sleep infinity\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n',
 };
 
-unitControlContract('systemd', async () => ({
-  control: control(),
-  install: (behaviour) => installUnit({ service: behaviours[behaviour] }),
-}));
+/** What makes a unit of a name, on a host where systemd is told to read its files anew once all units are there. */
+interface Making {
+  /** Unit files by path; `PACKAGED/NAME.service` where it is the unit's own alone. */
+  files?: Record<string, string>;
+  /** Commands that make links, such as `enable`, before systemd reads its files anew. */
+  links?: string;
+  /** And after that. */
+  last?: string;
+}
 
-/** Each makes a unit by that name, and what else it needs. */
-const refused: [code: string, what: string, make: (name: string) => Promise<unknown>][] = [
-  ['UNIT_NOT_FOUND', 'is not there', () => Promise.resolve()],
-  ['UNIT_MASKED', 'is masked', (name) => installNamed(name).then(() => sh(`systemctl mask ${name}`))],
+const enable = 'systemctl --quiet --no-reload enable';
+const own = (name: string, lines: Parameters<typeof service>[1] = {}) => ({
+  [`${packaged}/${name}.service`]: service(name, lines),
+});
+const enabled = (name: string, lines: Parameters<typeof service>[1] = {}): Making => ({
+  files: own(name, lines),
+  links: `${enable} ${name}`,
+});
+const linked = (name: string, option: string): Making => ({
+  files: { [`/srv/units/${name}.service`]: service(name) },
+  links: `systemctl --quiet --no-reload ${option} link /srv/units/${name}.service`,
+});
+
+const refused: [code: string, what: string, make: (name: string) => Making][] = [
+  ['UNIT_NOT_FOUND', 'is not there', () => ({})],
+  [
+    'UNIT_MASKED',
+    'is masked',
+    (name) => ({ files: own(name), links: `${enable} ${name}; systemctl --quiet mask ${name}` }),
+  ],
   [
     'UNIT_MASKED_RUNTIME',
     'is masked until the next restart',
-    (name) => installNamed(name).then(() => sh(`systemctl mask --runtime ${name}`)),
+    (name) => ({ files: own(name), links: `${enable} ${name}; systemctl --quiet mask --runtime ${name}` }),
   ],
   [
     'UNIT_BAD_SETTING',
     'has no command',
-    (name) => layDown({ [`${packaged}/${name}.service`]: `[Service]\nType=simple\n\n${wantedAtBoot}` }),
+    (name) => ({ files: { [`${packaged}/${name}.service`]: `[Service]\nType=simple\n\n${wantedAtBoot}` } }),
   ],
   [
     'UNIT_BAD_SETTING',
     'cannot be parsed',
-    (name) => layDown({ [`${packaged}/${name}.service`]: '[Unit\nhm' }),
+    (name) => ({ files: { [`${packaged}/${name}.service`]: '[Unit\nhm' } }),
   ],
   [
     'UNIT_GENERATED',
     'is made of a script in /etc/init.d',
-    async (name) => {
+    (name) => {
       const header = `# Provides: ${name}\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n`;
       const text = `#!/bin/sh\n### BEGIN INIT INFO\n${header}### END INIT INFO\nexit 0\n`;
-      await host.writeFile(`/etc/init.d/${name}`, text, 0o755);
-      await sh('systemctl daemon-reload');
+      return { files: { [`/etc/init.d/${name}`]: text }, links: `chmod 755 /etc/init.d/${name}` };
     },
   ],
   ['UNIT_LINKED', 'is linked', (name) => linked(name, '')],
   [
     'UNIT_LINKED',
     'is linked, and enabled so that systemd calls it so',
-    (name) => linked(name, '').then(() => sh(`systemctl --quiet enable ${name}`)),
+    (name) => {
+      const { files = {}, links = '' } = linked(name, '');
+      return { files, links: `${links}; ${enable} ${name}` };
+    },
   ],
   ['UNIT_LINKED_RUNTIME', 'is linked until the next restart', (name) => linked(name, '--runtime')],
-  ['UNIT_TRANSIENT', 'was made by systemd-run', (name) => sh(`systemd-run --unit ${name} sleep infinity`)],
+  [
+    'UNIT_TRANSIENT',
+    'was made by systemd-run',
+    (name) => ({ last: `systemd-run --quiet --unit ${name} sleep infinity` }),
+  ],
   [
     'UNIT_TRANSIENT',
     'has its file under /run',
-    (name) =>
-      layDown({ [`/run/systemd/system/${name}.service`]: service(name) }).then(() =>
-        sh(`systemctl --quiet enable ${name}`),
-      ),
+    (name) => ({
+      files: { [`/run/systemd/system/${name}.service`]: service(name) },
+      links: `${enable} ${name}`,
+    }),
   ],
-  [
-    'UNIT_STATIC',
-    'has no [Install]',
-    (name) => layDown({ [`${packaged}/${name}.service`]: service(name, { install: '' }) }),
-  ],
+  ['UNIT_STATIC', 'has no [Install]', (name) => ({ files: own(name, { install: '' }) })],
   [
     'UNIT_INDIRECT',
     'only enables another',
-    async (name) => {
-      const other = await installUnit();
-      await layDown({
-        [`${packaged}/${name}.service`]: service(name, { install: `[Install]\nAlso=${other}\n` }),
-      });
-    },
+    (name) => ({
+      files: {
+        ...own(`${name}-other`),
+        ...own(name, { install: `[Install]\nAlso=${name}-other.service\n` }),
+      },
+      links: `${enable} ${name}-other`,
+    }),
   ],
-  ['UNIT_DISABLED', 'is disabled', (name) => layDown({ [`${packaged}/${name}.service`]: service(name) })],
+  ['UNIT_DISABLED', 'is disabled', (name) => ({ files: own(name) })],
   [
     'UNIT_ENABLED_RUNTIME',
     'is enabled until the next restart',
-    (name) =>
-      layDown({ [`${packaged}/${name}.service`]: service(name) }).then(() =>
-        sh(`systemctl --quiet enable --runtime ${name}`),
-      ),
+    (name) => ({ files: own(name), links: `${enable} --runtime ${name}` }),
   ],
   [
     'UNIT_ALIAS_ONLY',
     'only gets another name by being enabled',
-    (name) => installNamed(name, { install: `[Install]\nAlias=${name}-too.service\n` }),
+    (name) => enabled(name, { install: `[Install]\nAlias=${name}-too.service\n` }),
   ],
   [
     'UNIT_RELOAD_NEEDED',
     'was changed since systemd read it',
-    async (name) => {
-      await installNamed(name);
+    (name) => ({
+      ...enabled(name),
       // Loaded by what wants it; the file's time has to differ.
-      await sh(
-        `echo "# later" >> ${packaged}/${name}.service; touch -d "+1 minute" ${packaged}/${name}.service`,
-      );
-    },
+      last: `echo "# later" >>${packaged}/${name}.service; touch -d "+1 minute" ${packaged}/${name}.service`,
+    }),
   ],
   [
     'UNIT_ENABLES_OTHERS',
     'enables another too',
-    async (name) => {
-      const other = await installUnit();
-      await installNamed(name, { install: `${wantedAtBoot}Also=${other}\n` });
-    },
+    (name) => ({
+      files: {
+        ...own(`${name}-other`),
+        ...own(name, { install: `${wantedAtBoot}Also=${name}-other.service\n` }),
+      },
+      links: `${enable} ${name}-other ${name}`,
+    }),
   ],
   ...['Wants', 'Requires', 'BindsTo', 'Upholds', 'OnFailure', 'OnSuccess'].map(
     (dependency): (typeof refused)[number] => [
       'UNIT_PULLED_IN',
       `is in ${dependency}= of another enabled unit`,
-      async (name) => {
-        await installNamed(name);
-        await installUnit({ unit: `${dependency}=${name}.service\n` });
-      },
+      (name) => ({
+        files: { ...own(name), ...own(`${name}-other`, { unit: `${dependency}=${name}.service\n` }) },
+        links: `${enable} ${name} ${name}-other`,
+      }),
     ],
   ),
   ...(
@@ -190,45 +218,66 @@ const refused: [code: string, what: string, make: (name: string) => Promise<unkn
   ).map(([kind, text, target]): (typeof refused)[number] => [
     'UNIT_PULLED_IN',
     `is started by a ${kind}`,
-    async (name) => {
-      await installNamed(name);
+    (name) => {
       const whole = `${text.replace('NAME', name)}\n[Install]\nWantedBy=${target}\n`;
-      await layDown({ [`${packaged}/${name}.${kind}`]: whole });
-      await sh(`systemctl --quiet enable ${name}.${kind}`);
+      return {
+        files: { ...own(name), [`${packaged}/${name}.${kind}`]: whole },
+        links: `${enable} ${name} ${name}.${kind}`,
+      };
     },
   ]),
   [
     'UNIT_PULLED_IN',
     'is wanted by a link of a package too',
-    async (name) => {
-      await installNamed(name);
-      await sh(
-        `mkdir -p ${packaged}/multi-user.target.wants; ln -s ../${name}.service ${packaged}/multi-user.target.wants/`,
-      );
-      await sh('systemctl daemon-reload');
+    (name) => {
+      const wants = `${packaged}/multi-user.target.wants`;
+      return {
+        files: own(name),
+        links: `${enable} ${name}; mkdir -p ${wants}; ln -s ../${name}.service ${wants}/`,
+      };
     },
   ],
 ];
 
 async function installNamed(name: string, lines: Parameters<typeof service>[1] = {}): Promise<void> {
-  await layDown({ [`${packaged}/${name}.service`]: service(name, lines) });
+  await layDown(own(name, lines));
   await sh(`systemctl --quiet enable ${name}`);
 }
 
-async function linked(name: string, option: string): Promise<void> {
-  await layDown({ [`/srv/units/${name}.service`]: service(name) });
-  await sh(`systemctl --quiet ${option} link /srv/units/${name}.service`);
-}
-
+// By itself: to one of these it matters that nobody else has systemd read its files.
 describe('a unit that rlnet may not disable and enable', () => {
-  it.each(refused)('is told by %s where it %s', async (code, _what, make) => {
+  const cases = refused.map(([code, what, make]) => {
     const name = newName();
-    await make(name);
-    const record = await control().record(name);
-    expect(record.unit).toBe(`${name}.service`);
-    expect(judgeUnit(record).map((found) => found.code)).toEqual([code]);
+    return { code, what, name, made: make(name) };
+  });
+  let records: Map<string, UnitRecord>;
+
+  beforeAll(async () => {
+    const commands = (part: 'links' | 'last') => cases.flatMap(({ made }) => made[part] ?? []).join('\n');
+    await layDown(Object.assign({}, ...cases.map(({ made }) => made.files ?? {})) as Record<string, string>);
+    await sh(`${commands('links')}\nsystemctl daemon-reload\n${commands('last')}`);
+    const names = cases.map(({ name }) => name);
+    const { value } = await callOn(host, { call: { what: 'records', units: names } });
+    records = new Map((value as UnitRecord[]).map((record, index) => [names[index] ?? '', record]));
   });
 
+  it.each(cases)('is told by $code where it $what', ({ code, name }) => {
+    const record = records.get(name);
+    expect(record?.unit).toBe(`${name}.service`);
+    expect(record === undefined ? [] : judgeUnit(record).map((found) => found.code)).toEqual([code]);
+  });
+});
+
+unitControlContract(
+  'systemd',
+  async () => ({
+    control: control(),
+    install: (behaviour) => installUnit({ service: behaviours[behaviour] }),
+  }),
+  { concurrent: true },
+);
+
+describe('a unit that is disabled', { concurrent: true }, () => {
   it('is told by UNIT_PULLED_IN once it is disabled, where only a drop-in of the same target wants it', async () => {
     const unit = await installUnit();
     const before = await control().record(unit);
@@ -242,7 +291,7 @@ describe('a unit that rlnet may not disable and enable', () => {
   });
 });
 
-describe('links', () => {
+describe('links', { concurrent: true }, () => {
   it('come back to the letter: aliases, other targets, made by hand, relative, and without those that were taken out by hand', async () => {
     const name = newName();
     const unit = `${name}.service`;
@@ -289,27 +338,12 @@ describe('links', () => {
   });
 });
 
-describe('a unit that does not do what it is told', () => {
+describe('a unit that does not do what it is told', { concurrent: true }, () => {
   it('is told with the last lines of its journal', async () => {
     const unit = await installUnit({ service: behaviours['fails at once'] });
     await expect(control().start(unit, patient)).rejects.toMatchObject({
       code: 'UNIT_FAILED',
       message: expect.stringMatching(/The journal says: .*Failed/),
-    });
-  });
-
-  it('is told by UNIT_START_LIMIT when systemd has given it up, started by hand or by Restart=', async () => {
-    // However slow this host is.
-    const unit = 'StartLimitIntervalSec=1h\nStartLimitBurst=5\n';
-    const byHand = await installUnit({ unit, service: behaviours['fails at once'] });
-    for (let start = 0; start < 5; start++) {
-      await expect(control().start(byHand, patient)).rejects.toMatchObject({ code: 'UNIT_FAILED' });
-    }
-    await expect(control().start(byHand, patient)).rejects.toMatchObject({ code: 'UNIT_START_LIMIT' });
-    const byItself = await installUnit({ unit, service: `${behaviours['fails at once']}Restart=always\n` });
-    await expect(control().start(byItself, patient)).rejects.toMatchObject({
-      code: 'UNIT_START_LIMIT',
-      remedy: expect.stringContaining('reset-failed'),
     });
   });
 
@@ -364,14 +398,16 @@ describe('a unit that does not do what it is told', () => {
   });
 
   it('is told by UNIT_NOT_RESTORED where its links cannot be written, with the word of the system', async () => {
-    const unit = await installUnit();
+    // A directory of its own, which no other unit has links in.
+    const wants = `${newName()}.target`;
+    const unit = await installUnit({ install: `[Install]\nWantedBy=${wants}\n` });
     const before = await control().record(unit);
     await control().disable(before);
     const systemctl = 'case " $* " in *" enable "*) exit 1 ;; *) exec /usr/bin/systemctl "$@" ;; esac';
-    await sh(`mount -t tmpfs -o ro none ${configured}/multi-user.target.wants`);
+    await sh(`mkdir -p ${configured}/${wants}.wants; mount -t tmpfs -o ro none ${configured}/${wants}.wants`);
     const programs = await scripted({ systemctl });
     const { error } = await callOn(host, { call: { what: 'enable', unit: before }, programs });
-    await sh(`umount ${configured}/multi-user.target.wants`);
+    await sh(`umount ${configured}/${wants}.wants`);
     expect(error).toMatchObject({
       code: 'UNIT_NOT_RESTORED',
       message: expect.stringContaining('EROFS'),
@@ -381,7 +417,7 @@ describe('a unit that does not do what it is told', () => {
   });
 });
 
-describe('discovery', () => {
+describe('discovery', { concurrent: true }, () => {
   it('finds none, the older one, refuses both, takes the one that is not masked, and one by its alias', async () => {
     expect(await discoverOn(host)).toBeUndefined();
     await installNamed('rlec_supervisord');
@@ -401,72 +437,118 @@ describe('discovery', () => {
   });
 });
 
-describe('the host', () => {
-  // One where no unit is left that hangs.
-  beforeAll(() => {
-    host = lab.host('n2');
-  });
+describe('the host', { concurrent: true }, () => {
+  // One where no unit is left that hangs, and where one thing is done at a time.
+  const n2 = () => lab.host('n2');
+  const inTurn = turns();
 
-  it('has the links after a power cut as they were left, and starts the unit only where it is enabled', async () => {
-    const [kept, dropped] = [await installUnit(), await installUnit()];
-    const [record, other] = [await control().record(kept), await control().record(dropped)];
-    await control().disable(record);
-    await control().enable(record);
-    await control().disable(other);
-    await host.kill();
-    await host.start();
-    expect(await control().record(kept)).toMatchObject({ unitFileState: 'enabled', activeState: 'active' });
-    expect(await control().record(dropped)).toMatchObject({
-      unitFileState: 'disabled',
-      activeState: 'inactive',
-    });
-  });
-
-  it('is not rebooted while somebody holds a lock against shutdown, and that is said', async () => {
-    await sh(
-      'systemd-run --unit holder systemd-inhibit --what=shutdown --who=backup --why=running --mode=block sleep infinity',
-    );
-    await waitFor('the lock', { timeoutMs: 30_000 }, async () =>
-      (await sh('systemd-inhibit --list --no-legend')).includes('backup') ? true : undefined,
-    );
-    await expect(rebootFromInside(host, 'a test')).rejects.toMatchObject({
-      code: 'REBOOT_INHIBITED',
-      message: expect.stringMatching(/backup.*running/),
-    });
-    await sh('systemctl stop holder');
-  });
-
-  it('is not rebooted where systemd refuses it, and that is said', async () => {
-    await sh('systemctl mask reboot.target');
-    await expect(rebootFromInside(host, 'a test')).rejects.toMatchObject({ code: 'REBOOT_REFUSED' });
-    await sh('systemctl unmask reboot.target');
-  });
-
-  it('is seen not to have rebooted while a unit holds the shutdown up, and to have once that has ended', async () => {
-    const unit = await installUnit({ service: behaviours['hangs on its way down'] });
-    await control().start(unit, patient);
-    await control().disable(await control().record(unit));
-    const asked = await bootTimeOf(host);
-    await rebootFromInside(host, 'a test');
-    // The software of the host is unmounted by now, so its files are read from here.
-    const verdictOf = async (boundSeconds: number) => {
-      const [bootId, uptime] = [
-        await host.readFile('/proc/sys/kernel/random/boot_id'),
-        await host.readFile('/proc/uptime'),
-      ];
-      return judgeReboot(asked, { bootId: bootId.trim(), seconds: parseUptime(uptime) }, boundSeconds);
-    };
-    await waitFor('the reboot to be overdue', { timeoutMs: 60_000 }, async () =>
-      (await verdictOf(5)) === 'overdue' ? true : undefined,
-    );
-    await sh(`systemctl kill --signal=KILL ${unit}`);
-    await waitFor('the reboot', { timeoutMs: 120_000 }, async () => {
-      try {
-        return (await verdictOf(600)) === 'happened' ? true : undefined;
-      } catch {
-        // It is down.
-        return undefined;
+  // Here, as systemd counts anew when it reads its files anew.
+  it('gives a unit up that fails time and again, started by hand or by Restart=, and UNIT_START_LIMIT says so', () =>
+    inTurn(async () => {
+      // However slow this host is.
+      const unit = 'StartLimitIntervalSec=1h\nStartLimitBurst=5\n';
+      const byHand = await installUnit({ unit, service: behaviours['fails at once'] }, n2());
+      for (let start = 0; start < 5; start++) {
+        await expect(control(n2()).start(byHand, patient)).rejects.toMatchObject({ code: 'UNIT_FAILED' });
       }
-    });
-  });
+      await expect(control(n2()).start(byHand, patient)).rejects.toMatchObject({ code: 'UNIT_START_LIMIT' });
+      const service = `${behaviours['fails at once']}Restart=always\n`;
+      const byItself = await installUnit({ unit, service }, n2());
+      await expect(control(n2()).start(byItself, patient)).rejects.toMatchObject({
+        code: 'UNIT_START_LIMIT',
+        remedy: expect.stringContaining('reset-failed'),
+      });
+    }));
+
+  it('has the links after a power cut as they were left, and starts the unit only where it is enabled', () =>
+    inTurn(async () => {
+      const [kept, dropped] = [await installUnit({}, n2()), await installUnit({}, n2())];
+      const [record, other] = [await control(n2()).record(kept), await control(n2()).record(dropped)];
+      await control(n2()).disable(record);
+      await control(n2()).enable(record);
+      await control(n2()).disable(other);
+      await n2().kill();
+      await n2().start();
+      expect(await control(n2()).record(kept)).toMatchObject({
+        unitFileState: 'enabled',
+        activeState: 'active',
+      });
+      expect(await control(n2()).record(dropped)).toMatchObject({
+        unitFileState: 'disabled',
+        activeState: 'inactive',
+      });
+    }));
+
+  it.skipIf(!hasLoopDevices)(
+    'has the links on its disk as soon as enable and disable have said so, which those of systemctl alone are not yet',
+    () =>
+      inTurn(async () => {
+        const [unit, byHand] = [await installUnit({}, n2()), await installUnit({}, n2())];
+        const before = await control(n2()).record(unit);
+        await using disk = await diskUnder(n2(), configured);
+        const hasLinkOf = async (name: string) =>
+          (await disk.linksAfterPowerCut()).some((link) =>
+            link.startsWith(`multi-user.target.wants/${name} `),
+          );
+        await sh(`systemctl --quiet disable ${byHand}`, n2());
+        expect(await hasLinkOf(byHand)).toBe(true);
+        await control(n2()).disable(before);
+        expect(await hasLinkOf(unit)).toBe(false);
+        await sh(`systemctl --quiet enable ${byHand}`, n2());
+        expect(await hasLinkOf(byHand)).toBe(false);
+        await control(n2()).enable(before);
+        expect(await hasLinkOf(unit)).toBe(true);
+      }),
+  );
+
+  it('is not rebooted while somebody holds a lock against shutdown, and that is said', () =>
+    inTurn(async () => {
+      const inhibit = 'systemd-inhibit --what=shutdown --who=backup --why=running --mode=block';
+      await sh(`systemd-run --unit holder ${inhibit} sleep infinity`, n2());
+      await waitFor('the lock', { timeoutMs: 30_000 }, async () =>
+        (await sh('systemd-inhibit --list --no-legend', n2())).includes('backup') ? true : undefined,
+      );
+      await expect(rebootFromInside(n2(), 'a test')).rejects.toMatchObject({
+        code: 'REBOOT_INHIBITED',
+        message: expect.stringMatching(/backup.*running/),
+      });
+      await sh('systemctl stop holder', n2());
+    }));
+
+  it('is not rebooted where systemd refuses it, and that is said', () =>
+    inTurn(async () => {
+      await sh('systemctl mask reboot.target', n2());
+      await expect(rebootFromInside(n2(), 'a test')).rejects.toMatchObject({ code: 'REBOOT_REFUSED' });
+      await sh('systemctl unmask reboot.target', n2());
+    }));
+
+  it('is seen not to have rebooted while a unit holds the shutdown up, and to have once that has ended', () =>
+    inTurn(async () => {
+      const unit = await installUnit({ service: behaviours['hangs on its way down'] }, n2());
+      await control(n2()).start(unit, patient);
+      await control(n2()).disable(await control(n2()).record(unit));
+      const asked = await bootTimeOf(n2());
+      await rebootFromInside(n2(), 'a test');
+      // The software of the host is unmounted by now, so its files are read from here.
+      const now = async () => {
+        const [bootId, uptime] = [
+          await n2().readFile('/proc/sys/kernel/random/boot_id'),
+          await n2().readFile('/proc/uptime'),
+        ];
+        return { bootId: bootId.trim(), seconds: parseUptime(uptime) };
+      };
+      await waitFor('time to go by', { timeoutMs: 60_000 }, async () =>
+        (await now()).seconds - asked.seconds >= 5 ? true : undefined,
+      );
+      expect(hasRebooted(asked, await now())).toBe(false);
+      await sh(`systemctl kill --signal=KILL ${unit}`, n2());
+      await waitFor('the reboot', { timeoutMs: 120_000 }, async () => {
+        try {
+          return hasRebooted(asked, await now()) ? true : undefined;
+        } catch {
+          // It is down.
+          return undefined;
+        }
+      });
+    }));
 });

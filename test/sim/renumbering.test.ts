@@ -14,7 +14,14 @@ import {
   untilAt,
   usual,
 } from '../support/sim/renumbering/stories.ts';
-import { asks, recordsOf, type Stage, type Story, type Told, tell } from '../support/sim/renumbering/story.ts';
+import {
+  asks,
+  recordsOf,
+  type Stage,
+  type Story,
+  type Told,
+  tell,
+} from '../support/sim/renumbering/story.ts';
 
 /** `tell` holds every event and the end of a story against the invariants S1 to S8 and L1, and throws where one is broken. */
 

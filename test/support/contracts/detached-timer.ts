@@ -17,8 +17,12 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 }
 
 /** What every DetachedTimer keeps. That it outlives its owner is tried with owners that are killed. */
-export function detachedTimerContract(name: string, make: () => Promise<DetachedTimerUnderTest>): void {
-  describe(`${name} keeps the contract of DetachedTimer`, () => {
+export function detachedTimerContract(
+  name: string,
+  make: () => Promise<DetachedTimerUnderTest>,
+  { concurrent = false }: { concurrent?: boolean } = {},
+): void {
+  describe(`${name} keeps the contract of DetachedTimer`, { concurrent }, () => {
     it('waits, runs its script once its time has come, and is gone', async () => {
       const { timer, script, path, read } = await make();
       await timer.arm('rlnet-contract-1', await script(`echo ran >>${path('ran')}`), 1);

@@ -12,12 +12,16 @@ export interface UnitControlUnderTest {
 }
 
 /** What every UnitControl keeps, the real one and a simulated one. */
-export function unitControlContract(name: string, make: () => Promise<UnitControlUnderTest>): void {
+export function unitControlContract(
+  name: string,
+  make: () => Promise<UnitControlUnderTest>,
+  { concurrent = false }: { concurrent?: boolean } = {},
+): void {
   const { signal } = new AbortController();
   const patient = { boundMs: 30_000, signal };
   const hasty = { boundMs: 1_500, signal };
 
-  describe(`${name} keeps the contract of UnitControl`, () => {
+  describe(`${name} keeps the contract of UnitControl`, { concurrent }, () => {
     it('says not-found of a unit that is not there', async () => {
       const { control } = await make();
       expect(await control.record('no-such.service')).toMatchObject({ loadState: 'not-found', links: [] });

@@ -9,6 +9,7 @@ import type { Exec } from '../../../src/host/ports/exec.ts';
 import { createUnitControl } from '../../../src/host/unit-control.ts';
 import { createUnits } from '../../../src/host/units.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
+import type { UnitRecord } from '../../../src/protocol/unit.ts';
 import type { HostCall, HostCallOutcome } from './unit.ts';
 
 /**
@@ -39,6 +40,11 @@ async function answer(): Promise<unknown> {
       return units.discover(call.configured);
     case 'record':
       return control.record(call.unit);
+    case 'records': {
+      const records: UnitRecord[] = [];
+      for (const unit of call.units) records.push(await control.record(unit));
+      return records;
+    }
     case 'enable':
       return control.enable(call.unit);
     case 'disable':

@@ -11,6 +11,7 @@ export interface HostCall {
   call:
     | { what: 'discover'; configured?: string }
     | { what: 'record'; unit: string }
+    | { what: 'records'; units: readonly string[] }
     | { what: 'enable' | 'disable'; unit: UnitRecord }
     | { what: 'start' | 'stop'; unit: string; boundMs: number }
     | { what: 'boot time' }
