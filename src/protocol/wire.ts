@@ -81,17 +81,6 @@ export function foreignOwners(owners: readonly string[], own: readonly NetworkIn
   return owners.filter((owner) => !own.some(({ mac }) => mac === owner));
 }
 
-/** What the kernel's own duplicate address detection says of an IPv6 address (RFC 4862); IPv4 has none and is `done`. */
-export function detectionOf(
-  link: NetworkInterface,
-  address: Address,
-): 'absent' | 'tentative' | 'failed' | 'done' {
-  const bound = link.addresses.find((each) => each.address === address);
-  if (bound === undefined) return 'absent';
-  if (bound.flags.includes('dadfailed')) return 'failed';
-  return bound.flags.includes('tentative') ? 'tentative' : 'done';
-}
-
 export type DuplicateVerdict =
   | { verdict: 'free'; askedBy: string[] }
   | { verdict: 'taken'; evidence: string[] }

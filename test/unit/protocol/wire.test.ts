@@ -2,7 +2,6 @@ import { describe, expect, it, test } from 'vitest';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import type { NetworkInterface } from '../../../src/protocol/interfaces.ts';
 import {
-  detectionOf,
   foreignOwners,
   judgeDuplicates,
   onLinkInterfaces,
@@ -56,19 +55,6 @@ describe('an address is asked for', () => {
 it('knows its own cards from others, also one that is down', () => {
   const owners = ['52:54:00:00:00:03', '52:54:00:00:00:99', '52:54:00:00:00:01'];
   expect(foreignOwners(owners, own)).toEqual(['52:54:00:00:00:99']);
-});
-
-describe('the kernel’s duplicate address detection', () => {
-  test.for([
-    [[], 'done'],
-    [['tentative'], 'tentative'],
-    [['tentative', 'dadfailed'], 'failed'],
-  ] as const)('with the flags %o is %s', ([flags, expected]) => {
-    const eth0 = link('eth0', '52:54:00:00:00:01', ['2001:db8::1/64']);
-    for (const bound of eth0.addresses) bound.flags.push(...flags);
-    expect(detectionOf(eth0, parseAddress('2001:db8::1'))).toBe(expected);
-    expect(detectionOf(eth0, parseAddress('2001:db8::2'))).toBe('absent');
-  });
 });
 
 describe('the verdict on an address for n1', () => {
