@@ -12,6 +12,16 @@ export const linkIdentitySchema = v.object({
 });
 export type LinkIdentity = v.InferOutput<typeof linkIdentitySchema>;
 
+/**
+ * Whether a link is the card that is meant, whatever it is called by now. Two cards can have one MAC address (a virtual function and what it
+ * stands in for), but not one place. What is not known of either does not tell them apart.
+ */
+export function isSameCard(meant: LinkIdentity, link: Pick<LinkIdentity, 'mac' | 'path'>): boolean {
+  const { mac, path } = meant;
+  if (mac !== undefined && link.mac !== mac) return false;
+  return path === undefined || link.path === undefined || link.path === path;
+}
+
 /** An address as a host has it: with the prefix length of its network. */
 export const hostAddressSchema = v.object({
   address: addressSchema,

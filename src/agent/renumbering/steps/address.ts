@@ -5,6 +5,7 @@ import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
 import type { NetworkOwner } from '../../../host/ports/network-owner.ts';
 import type { Wire } from '../../../host/ports/wire.ts';
 import type { Address } from '../../../protocol/address.ts';
+import { isSameCard } from '../../../protocol/address-change.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { holdersOf, isUsable } from '../../../protocol/interfaces.ts';
 import { reversed } from '../../../protocol/network-owner.ts';
@@ -191,12 +192,13 @@ async function isBound(
   const [holder] = holdersOf(links, address);
   if (holder === undefined) return notDone(`${address} is on no interface`);
   const { link, bound } = holder;
-  if (planned.mac !== undefined && link.mac !== planned.mac && plan.kind !== 'already_bound') {
+  if (!isSameCard(planned, link) && plan.kind !== 'already_bound') {
+    const card = ({ mac, path }: typeof planned) => [mac ?? 'no MAC', path ?? []].flat().join(', ');
     return {
       is: 'failed',
       reason: {
         code: 'ADDRESS_ON_OTHER_LINK',
-        message: `${address} is on ${link.name} (${link.mac ?? 'no MAC'}), and not on ${planned.name} (${planned.mac}).`,
+        message: `${address} is on ${link.name} (${card(link)}), and not on ${planned.name} (${card(planned)}).`,
         remedy: 'Somebody else has changed the network configuration; look at ip addr on that host.',
       },
     };
