@@ -31,8 +31,11 @@ const inPlaceErrors: ReadonlySet<string | undefined> = new Set([
   'EPERM',
 ]);
 
-/** @param backups the directory for back-ups; made when it is needed first */
-export function createFileEditor(exec: Exec, clock: Clock, backups: string): FileEditor {
+/**
+ * @param exec    with root's capabilities: attributes of a file that it may not see are lost (`trusted.*`, capabilities(7))
+ * @param backups the directory for back-ups; made when it is needed first
+ */
+export function createFileEditor(exec: Pick<Exec, 'run'>, clock: Clock, backups: string): FileEditor {
   return {
     async replace(path, expected, content) {
       try {
@@ -54,7 +57,7 @@ export function createFileEditor(exec: Exec, clock: Clock, backups: string): Fil
 }
 
 async function swap(
-  exec: Exec,
+  exec: Pick<Exec, 'run'>,
   file: string,
   expected: Uint8Array,
   content: Uint8Array,
@@ -71,7 +74,7 @@ async function swap(
 }
 
 async function writeAndRename(
-  exec: Exec,
+  exec: Pick<Exec, 'run'>,
   file: string,
   expected: Uint8Array,
   content: Uint8Array,
@@ -98,7 +101,7 @@ async function writeAndRename(
  * Gives a file the mode, owner, times, ACL, extended attributes and SELinux label of another one. GNU cp is the one tool on every host that does
  * all of it. It takes a label that it cannot copy lightly, so that is compared: where there is none, `stat` prints `?`.
  */
-async function copyAttributes(exec: Exec, from: string, to: string): Promise<void> {
+async function copyAttributes(exec: Pick<Exec, 'run'>, from: string, to: string): Promise<void> {
   const copy = ['--attributes-only', '--preserve=all,xattr', '--no-target-directory', '--', from, to];
   const copied = await exec.run('cp', copy, { timeoutMs: attributesTimeoutMs });
   if (copied.exitCode !== 0) {

@@ -28,6 +28,12 @@ describe('hosts that are to become nodes', () => {
   });
   afterAll(() => downLab(labName));
 
+  /** The second kind is seen by root with all capabilities alone. */
+  const attributes = [
+    ['user.note', 'ours'],
+    ['trusted.note', 'theirs'],
+  ] as const;
+
   const choiceOn = async (host: Host): Promise<Choice> => {
     const { choice } = JSON.parse(await host.execOk(['rlnet', 'interfaces', '--json'])) as { choice: Choice };
     return choice;
@@ -57,6 +63,12 @@ describe('hosts that are to become nodes', () => {
 
   test('rlnet check --fix makes getent find ::1 for localhost, also after a restart of the host', async () => {
     const before = await n1.readFile('/etc/hosts');
+    await n1.execOk([
+      'python3',
+      '-c',
+      `import os; ${attributes.map(([name, value]) => `os.setxattr("/etc/hosts", "${name}", b"${value}")`).join('; ')}`,
+    ]);
+    await n1.execOk(['sh', '-c', 'chown daemon:mail /etc/hosts; chmod 664 /etc/hosts']);
     expect((await n1.exec(['rlnet', 'check'])).exitCode).toBe(20);
     const { stdout } = await n1.exec(['rlnet', 'check', '--fix', '--json']);
     const { fixed, results } = JSON.parse(stdout) as FixReport;
@@ -68,6 +80,11 @@ describe('hosts that are to become nodes', () => {
     const after = await n1.readFile('/etc/hosts');
     expect(after.replace('::1 localhost\n', '')).toBe(before);
     expect(await n1.execOk(['getent', '-s', 'hosts:files', 'ahosts', 'localhost'])).toMatch(/^::1 /m);
+    expect(await n1.execOk(['stat', '--format=%a %U %G', '/etc/hosts'])).toBe('664 daemon mail\n');
+    for (const [name, value] of attributes)
+      expect(
+        await n1.execOk(['python3', '-c', `import os; print(os.getxattr("/etc/hosts", "${name}").decode())`]),
+      ).toBe(`${value}\n`);
 
     await n1.exec(['rlnet', 'check', '--fix']);
     await n1.kill();
@@ -81,6 +98,17 @@ describe('hosts that are to become nodes', () => {
     const refused = await n2.exec(['runuser', '-u', 'reader', '--', 'rlnet', 'check', '--fix']);
     expect(refused.exitCode).toBe(4);
     expect(refused.stderr).toContain('NOT_PERMITTED');
+    expect(await n2.readFile('/etc/hosts')).not.toContain('::1 localhost');
+  });
+
+  test('a hosts file that is mounted from elsewhere is mended where it is', async () => {
+    await n2.execOk(['sh', '-ec', 'cp /etc/hosts /srv/hosts; mount --bind /srv/hosts /etc/hosts']);
+    const { stdout } = await n2.exec(['rlnet', 'check', '--fix', '--json']);
+    const { fixed } = JSON.parse(stdout) as FixReport;
+    expect(fixed.HOSTS_LOCALHOST_IPV6_MISSING?.change).toMatchObject({ how: 'in_place' });
+    expect(await n2.readFile('/srv/hosts')).toContain('::1 localhost\n');
+    expect(await n2.execOk(['getent', '-s', 'hosts:files', 'ahosts', 'localhost'])).toMatch(/^::1 /m);
+    await n2.execOk(['umount', '/etc/hosts']);
     expect(await n2.readFile('/etc/hosts')).not.toContain('::1 localhost');
   });
 });

@@ -106,7 +106,11 @@ export async function agent(context: Context, options: { config: string }): Outc
     random,
     files,
     interfaces,
-    hostsFile: createHostsFile(files, createFileEditor(exec, clock, `${settings.directories.state}/backups`)),
+    // In the sandbox, `cp` would not see all attributes that a file has.
+    hostsFile: createHostsFile(
+      files,
+      createFileEditor(outside, clock, `${settings.directories.state}/backups`),
+    ),
     units,
     rs,
     acting,
