@@ -17,7 +17,7 @@ const checkout = join(import.meta.dirname, '../..');
 const node = join(checkout, 'node_modules/.bin/node');
 const editForever = join(checkout, 'test/support/edit-forever.ts');
 
-const kills = full ? 200 : 20;
+const kills = full ? 200 : 10;
 
 /** Everything of a file but its content: as stat, getfattr (ACL and SELinux label among them) and getfacl say it. */
 async function attributesOf(path: string): Promise<string> {

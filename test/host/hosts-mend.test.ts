@@ -15,7 +15,7 @@ const checkout = join(import.meta.dirname, '../..');
 const node = join(checkout, 'node_modules/.bin/node');
 const program = join(checkout, 'test/support/mend-hosts.ts');
 
-const runs = full ? 2_000 : 100;
+const runs = full ? 2_000 : 60;
 
 describe.skipIf(!isRoot)('/etc/hosts after it was mended (needs root)', () => {
   it(`maps ::1 to localhost for glibc, has no other line changed, and twice is once (${runs} files)`, {

@@ -8,7 +8,7 @@ import { crowd, isRoot, openNetworkNamespace } from '../support/netns.ts';
 const manyLinks = 80;
 const manyAddresses = 400;
 
-describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', () => {
+describe.skipIf(!isRoot)('interfaces in a network namespace (needs root)', { concurrent: true }, () => {
   it('reads every address of a link, with its label, scope, flags and lifetimes', async () => {
     await using namespace = await openNetworkNamespace();
     const { exec, ip } = namespace;

@@ -7,7 +7,7 @@ import { changeOf } from '../support/swap-cases.ts';
 
 /** Hosts of two NICs that share few addresses, networks, gateways and tables, so that they get into each other's way. */
 
-const runs = full ? 150 : 8;
+const runs = full ? 150 : 6;
 
 interface Notation {
   option: '-4' | '-6';
@@ -75,7 +75,7 @@ async function tryAll(namespace: NetworkNamespace, commands: readonly string[]):
   await namespace.exec.run('sh', ['-c', script], { timeoutMs: 60_000 });
 }
 
-describe.skipIf(!isRoot)('a swap on a random host (needs root)', () => {
+describe.skipIf(!isRoot)('a swap on a random host (needs root)', { concurrent: true }, () => {
   it.for(notations)(
     `is what was planned, and taking it back is the identity, ${runs} times: ip $option`,
     { timeout: 480_000 },

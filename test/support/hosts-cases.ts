@@ -74,9 +74,17 @@ const usualLine = fc.constantFrom(
   '192.0.2.7 node1.example node1\n',
   '\n',
 );
-/** Texts of hosts files: usual lines with odd pieces between, as Latin-1. Chance alone would hardly ever make a line. */
+const anyBytes = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+/** Texts of hosts files: usual lines with odd pieces and any bytes between, as Latin-1. Chance alone would hardly ever make a line. */
 export const anyHostsText: fc.Arbitrary<string> = fc
-  .array(fc.oneof({ weight: 3, arbitrary: usualLine }, { weight: 1, arbitrary: anyPieces }), { maxLength: 8 })
+  .array(
+    fc.oneof(
+      { weight: 6, arbitrary: usualLine },
+      { weight: 2, arbitrary: anyPieces },
+      { weight: 1, arbitrary: anyBytes },
+    ),
+    { maxLength: 8 },
+  )
   .map((parts) => parts.join(''));
 
 /**

@@ -7,9 +7,6 @@
  * Prints one line of JSON: how long the answer took, milliseconds, and the answer.
  */
 import { readFileSync } from 'node:fs';
-import { Mesh } from '../../../src/agent/mesh/mesh.ts';
-import { createTransport } from '../../../src/agent/mesh/transport.ts';
-import { loadConfiguration } from '../../../src/cli/commands/config.ts';
 import type { Context } from '../../../src/cli/context.ts';
 import { createClock } from '../../../src/host/clock.ts';
 import { createExec } from '../../../src/host/exec.ts';
@@ -21,7 +18,6 @@ import { createRandom } from '../../../src/host/random.ts';
 import { createWire } from '../../../src/host/wire.ts';
 import { familyOf, parseAddress } from '../../../src/protocol/address.ts';
 import { meshPort } from '../../../src/protocol/messages.ts';
-import { silentLog, stateOf } from '../member.ts';
 
 const [whom = '', method = '', json = '{}', uid, own = '', its = ''] = process.argv.slice(2);
 const clock = createClock();
@@ -38,6 +34,13 @@ if (whom === 'here') {
   const wire = createWire(exec, createInterfaces(exec, clock), clock);
   await measured(() => wire[method as keyof Wire](params));
 } else {
+  // Not to be loaded by those who need none of it.
+  const [{ Mesh }, { createTransport }, { loadConfiguration }, { silentLog, stateOf }] = await Promise.all([
+    import('../../../src/agent/mesh/mesh.ts'),
+    import('../../../src/agent/mesh/transport.ts'),
+    import('../../../src/cli/commands/config.ts'),
+    import('../member.ts'),
+  ]);
   const random = createRandom();
   const { tls } = await loadConfiguration({ files: createFiles() } as Context, '/etc/rlnet/agent.yaml');
   const address = parseAddress(own);
