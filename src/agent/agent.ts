@@ -301,6 +301,7 @@ export class Agent {
           admit,
           resolve: (node) => resolveNode(this.view(), node),
           others: () => this.#mesh.peers(),
+          clock: deps.clock,
           ask: (...question) => this.#peers.call(...question),
           log: operatorLog,
         }),

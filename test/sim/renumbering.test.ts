@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseAddress } from '../../src/protocol/address.ts';
-import { forwardSteps } from '../../src/protocol/renumbering/steps.ts';
+import { type ForwardStep, forwardSteps } from '../../src/protocol/renumbering/steps.ts';
 import { full, sampleOf } from '../support/sampling.ts';
-import type { PlannedFault } from '../support/sim/points.ts';
+import type { PlannedFault, Point } from '../support/sim/points.ts';
 import { Stream } from '../support/sim/random.ts';
 import {
   abortedAt,
@@ -228,38 +228,78 @@ describe('a renumbering', () => {
   });
 });
 
-/** Forward from a node without roles and from the cluster's master, with the restart and without, and all the way back. */
+/** The agent is gone for good from a step on, so that the dead man brings the node up; then it is there again. */
+function agentGone(at: ForwardStep, named: string): Story {
+  return {
+    ...plain(2),
+    name: named,
+    meanwhile: async (stage) => {
+      const { host, deadMan } = stage.cluster.agent('n2');
+      await stage.kernel.runUntil(() => stage.cluster.agent('n2').running?.open?.step === at, 300_000);
+      host.stop('rlnet');
+      await stage.kernel.runUntil(() => deadMan.acted > 0, 900_000);
+      await stage.kernel.run(30_000);
+      host.start('rlnet');
+    },
+  };
+}
+
+/**
+ * Forward from a node without roles and from the cluster's master, with the restart and without, with the proof by a boot; all the way
+ * back; and by the dead man, on each of his words.
+ */
 const stories: readonly Story[] = [
-  plain(2),
-  plain(1),
-  unitFails(2),
   {
     ...plain(2),
-    name: 'without-reboot',
-    change: { options: { ...usual, reboot: false } },
+    name: 'proven',
+    external: true,
+    change: { options: { ...usual, proveByReboot: true } },
   },
+  plain(1),
+  { ...plain(2), name: 'without-reboot', change: { options: { ...usual, reboot: false } } },
+  { ...unitFails(2), external: true },
+  agentGone('disable', 'dead-man-old'),
+  agentGone('register', 'dead-man-both'),
+  agentGone('enable', 'dead-man-new'),
 ];
 
-const kinds: readonly ((at: number) => PlannedFault)[] = [
-  (at) => ({ at, kind: 'kill' }),
-  (at) => ({ at, kind: 'power', lastsMs: 30_000 }),
-  (at) => ({ at, kind: 'cut', lastsMs: 30_000 }),
+const kinds: readonly ((at: number, host: string) => PlannedFault)[] = [
+  (at, host) => ({ at, host, kind: 'kill' }),
+  (at, host) => ({ at, host, kind: 'power', lastsMs: 30_000 }),
+  (at, host) => ({ at, host, kind: 'cut', lastsMs: 30_000 }),
 ];
+/** The target, the registrar, and a peer that is neither; which of them is which differs between the stories. */
+const victims = ['n1', 'n2', 'n3'];
 
 const baselines = await Promise.all(
   stories.map(async (story) => ({ story, points: (await tell(story, 'crash')).points })),
 );
 const crashes = baselines.flatMap(({ story, points }) =>
   points.flatMap((point, at) =>
-    kinds.map((fault) => ({
-      story,
-      faults: [fault(at)],
-      title: `${story.name}: ${fault(at).kind} at ${at}, ${point.process} ${point.what}, ${point.when}`,
-    })),
+    victims.flatMap((victim) =>
+      kinds.map((fault) => ({
+        story,
+        faults: [fault(at, victim)],
+        title: `${story.name}: ${fault(at, victim).kind} ${victim} at ${at}, ${point.process} ${point.what}, ${point.when}`,
+      })),
+    ),
   ),
 );
+const points = baselines.reduce((sum, each) => sum + each.points.length, 0);
 
-describe(`a crash at each of ${baselines.reduce((sum, { points }) => sum + points.length, 0)} points`, () => {
+describe(`a crash of any of ${victims.length} hosts at each of ${points} points`, () => {
+  it('has every change of a file and every command among them, before and after', () => {
+    const all = baselines.flatMap((each) => each.points);
+    const first = ({ what }: Point): string => what.split(' ')[0] ?? '';
+    const calls = ['append', 'create', 'mkdir', 'remove', 'write'];
+    const commands = ['activate', 'dead', 'ip', 'rladmin', 'sync', 'systemctl', 'systemd-run'];
+    expect([...new Set(all.map(first))].sort()).toEqual([...calls, ...commands].sort());
+    // The host goes down with a reboot, before anybody could see that it worked.
+    const passed = (when: Point['when']): string[] =>
+      [...new Set(all.filter((point) => point.when === when).map(({ what }) => what))].sort();
+    expect(passed('after')).toEqual(passed('before').filter((what) => what !== 'systemctl reboot'));
+  });
+
   it.each(sampleOf(crashes, 60))('$title', async ({ story, faults }) => {
     expect((await tell({ ...story, faults }, 'crash')).left).toBe(0);
   });
@@ -268,11 +308,13 @@ describe(`a crash at each of ${baselines.reduce((sum, { points }) => sum + point
 /** The second fault strikes in the recovery from the first. */
 const twice = crashes.flatMap(({ story, faults, title }) =>
   [1, 4, 9, 16, 25].flatMap((later) =>
-    kinds.slice(0, 2).map((fault) => ({
-      story,
-      faults: [...faults, fault(later)],
-      title: `${title}, and ${fault(later).kind} ${later} points later`,
-    })),
+    victims.flatMap((victim) =>
+      kinds.slice(0, 2).map((fault) => ({
+        story,
+        faults: [...faults, fault(later, victim)],
+        title: `${title}, and ${fault(later, victim).kind} ${victim} ${later} points later`,
+      })),
+    ),
   ),
 );
 

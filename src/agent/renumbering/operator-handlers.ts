@@ -1,3 +1,4 @@
+import type { Clock } from '../../host/ports/clock.ts';
 import { asRlnetError, RlnetError } from '../../protocol/errors.ts';
 import type { Asker, MethodName, Params, Result } from '../../protocol/methods.ts';
 import type { Move } from '../../protocol/renumbering/guard.ts';
@@ -20,6 +21,8 @@ const planTimeoutMs = 60_000;
 /** An abort is answered when the act that is under way has ended. */
 const operationTimeoutMs = 60_000;
 const questionTimeoutMs = 10_000;
+/** For so long after its last answer nobody may say that a holder is off: RS takes half a minute to call its node DOWN. Milliseconds. */
+const silentMs = 60_000;
 /** A part of a journal is at most this many bytes of JSON: room enough for the envelope under the message cap. */
 const maxPageBytes = 48 * 1024;
 
@@ -35,7 +38,8 @@ export interface OperatorHandlerDependencies {
   /** The host that a person means by a uid or a name. @throws RlnetError PEER_UNKNOWN */
   resolve: (node: string | undefined) => string;
   /** The other hosts, with what they said of themselves last. */
-  others: () => { host: string; linked: boolean; state: HostState | undefined }[];
+  others: () => { host: string; linked: boolean; since: number; state: HostState | undefined }[];
+  clock: Clock;
   /** @throws RlnetError PEER_UNREACHABLE, REQUEST_TIMEOUT, or what the peer answered */
   ask: <M extends MethodName>(
     host: string,
@@ -182,6 +186,8 @@ export function createOperatorHandlers(deps: OperatorHandlerDependencies): Opera
         const standing = claim.host === own ? renumberings.standing : other?.state?.renumbering;
         if (claim.host === own || other?.linked === true) requireStopped(claim, standing);
         else if (!params.hostIsOff) throw holderUnknown(claim.host);
+        else if (other !== undefined && deps.clock.wall() - other.since < silentMs)
+          throw holderWasThere(claim.host, deps.clock.wall() - other.since);
       }
       for (const claim of open) {
         await renumberings.keeper.close(claim);
@@ -230,6 +236,14 @@ function holderUnknown(host: string): RlnetError {
     'LOCK_HOLDER_ALIVE',
     `The agent of ${host}, which has the lock, does not answer: its host may be off, or only cut off.`,
     `Make sure that ${host} is off, and say so with --host-is-off.`,
+  );
+}
+
+function holderWasThere(host: string, ms: number): RlnetError {
+  return new RlnetError(
+    'LOCK_HOLDER_ALIVE',
+    `The agent of ${host}, which has the lock, answered ${Math.round(ms / 1000)} s ago, and RS may still take its node for OK.`,
+    `Wait until ${silentMs / 1000} s have gone by since then: a host that restarts is back by itself.`,
   );
 }
 

@@ -174,7 +174,8 @@ export class Renumbering {
         return;
       case 'ask_guards':
         try {
-          this.#guards = await this.#deps.askGuards(progress, action.step);
+          const refusals = await this.#deps.askGuards(progress, action.step);
+          this.#guards = { at: await this.#deps.bootClock.now(), refusals };
         } catch (thrown) {
           log.warn({ err: thrown, step: action.step }, 'the guards could not be asked');
           await this.#pause(signal);

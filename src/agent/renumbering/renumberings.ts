@@ -1,5 +1,5 @@
 import type { BootClock } from '../../host/ports/boot-clock.ts';
-import type { Clock } from '../../host/ports/clock.ts';
+import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { DeadMan } from '../../host/ports/dead-man.ts';
 import type { Files } from '../../host/ports/files.ts';
 import type { Random } from '../../host/ports/random.ts';
@@ -63,8 +63,9 @@ export class Renumberings {
   /** Why the journal that is open cannot be gone on with. */
   #stuck: RlnetError | undefined;
   #running: Promise<void> = Promise.resolve();
-  /** Two people may start or resume at the same moment: one after the other. */
+  /** Two people may start or resume at the same moment, and journals be taken up again meanwhile: one after the other. */
   #beginning: Promise<unknown> = Promise.resolve();
+  #takesUpAgain: Timer | undefined;
 
   /**
    * Takes up what was under way, if anything was.
@@ -235,6 +236,8 @@ export class Renumberings {
     for (const name of await files.list(directory)) {
       if (!journalName.test(name)) continue;
       const path = `${directory}/${name}`;
+      // What goes on is not taken from under itself because another journal could not be written.
+      if (this.#open?.journal.path === path) continue;
       try {
         const journal = await Journal.take(files, path);
         if (journal === undefined) await files.remove(path);
@@ -257,12 +260,12 @@ export class Renumberings {
   #getStuck(error: RlnetError): void {
     const { log, clock, changed } = this.#deps;
     this.#stuck = error;
-    this.#open = undefined;
     log.error({ err: error }, 'the renumbering cannot go on');
-    if (error.code === 'JOURNAL_NOT_WRITABLE') {
-      clock.after(takeUpAgainMs, () => {
+    if (error.code === 'JOURNAL_NOT_WRITABLE' && this.#takesUpAgain === undefined) {
+      this.#takesUpAgain = clock.after(takeUpAgainMs, () => {
+        this.#takesUpAgain = undefined;
         if (this.#ended.signal.aborted) return;
-        this.#takeUp().catch((thrown: unknown) => this.#getStuck(asRlnetError(thrown)));
+        this.#next(() => this.#takeUp()).catch((thrown: unknown) => this.#getStuck(asRlnetError(thrown)));
       });
     }
     changed();
@@ -302,6 +305,7 @@ export class Renumberings {
         this.#deps.changed();
       },
       (thrown: unknown) => {
+        this.#open = undefined;
         if (!signal.aborted) this.#getStuck(asRlnetError(thrown));
       },
     );

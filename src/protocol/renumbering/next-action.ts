@@ -17,8 +17,8 @@ export interface Facts {
   now: BootTime;
   /** Of the current step, just read. */
   probe: Probe;
-  /** The guards of the current step, if they were asked since its last act; the refusals, none for a pass. */
-  guards: readonly Reason[] | undefined;
+  /** The guards of the current step, if they were asked since its last act: the refusals, none for a pass, and when they were known. */
+  guards: { at: BootTime; refusals: readonly Reason[] } | undefined;
   /** The newest answer of a majority whether the lock is still held, with the moment of the question. */
   held: { at: BootTime; is: 'held' | 'lost' | 'absent' | 'unknown' } | undefined;
   /** What came of the current intent's act, if this run of the agent did it. */
@@ -44,6 +44,8 @@ export type Action =
 
 /** "Still held" is good for so long, in seconds of boot time: less than any takeover by a person needs. */
 export const heldGoodFor = 5;
+/** And what the guards said, until the act: long enough to ask for the lock in between, and for nothing else. */
+export const guardsGoodFor = 15;
 /** A step is tried so often, whatever the reason for trying again. */
 export const maxAttempts = 10;
 
@@ -148,8 +150,10 @@ export function nextAction(progress: Progress, facts: Facts): Action {
 function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefined {
   const rule = ruleOf(progress.direction, step);
   if (rule.guards && progress.takenOver === undefined) {
-    if (facts.guards === undefined) return { do: 'ask_guards', step };
-    const [refusal] = facts.guards;
+    const { guards, now } = facts;
+    if (guards === undefined || secondsSince(guards.at, now) > guardsGoodFor)
+      return { do: 'ask_guards', step };
+    const [refusal] = guards.refusals;
     if (refusal !== undefined) {
       return progress.committed ? { do: 'wait', for: refusal.message } : { do: 'turn', reason: refusal };
     }

@@ -31,6 +31,8 @@ export class SimDeadMan {
   readonly #agent: string;
   /** Milliseconds of boot time at which it acts. */
   #deadline: number | undefined;
+  /** The boot in which it was through with both addresses: only the kernel has the second one, and the next boot forgets it. */
+  bothInBoot: string | undefined;
   /** How often it acted. */
   acted = 0;
 
@@ -144,6 +146,7 @@ export class SimDeadMan {
     });
     await run('systemctl start', () => this.#host.startUnit(rsUnit));
     await files.create(finished, '', 0o600);
+    if (word === 'both') this.bothInBoot = this.#host.bootId;
   }
 }
 

@@ -296,8 +296,9 @@ const faults: Record<string, Fault> = {
     const { host, running } = chance.pick(cluster.agents);
     for (const claim of running?.keeper.openClaims() ?? []) {
       const holder = cluster.agent(claim.host);
-      // What `rlnet lock release --host-is-off` is for: nobody answers for the holder.
-      if (holder.host === host || holder.process?.isRunning === true) continue;
+      // What `rlnet lock release --host-is-off` is for: nobody has answered for the holder for a minute.
+      const silentFor = stage.kernel.now - (stage.answeredAt.get(claim.host) ?? 0);
+      if (holder.host === host || silentFor < 60_000) continue;
       asks(stage, 'lock release', running?.keeper.close(claim));
     }
     return 0;
