@@ -1,138 +1,153 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { JournalRecord } from '../../src/protocol/renumbering/records.ts';
-import type { PlanReport } from '../../src/protocol/renumbering/request.ts';
-import type { ClusterView } from '../../src/protocol/state.ts';
-import { installAgents } from '../support/lab/agent.ts';
-import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
-import { waitFor } from '../support/lab/run.ts';
-import { allWell, type Watch, watchFrom } from '../support/lab/watch.ts';
-import { bootstrapStandin } from '../support/standin/bootstrap.ts';
-import { installStandin } from '../support/standin/install.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Family, parseInterfaceAddress } from '../../src/protocol/address.ts';
+import { downLab, type Lab } from '../support/lab/lab.ts';
+import { owners } from '../support/lab/plan.ts';
+import {
+  begin,
+  type Ended,
+  ended,
+  patienceMs,
+  recorded,
+  upCluster,
+  waitUntilWell,
+  whereabouts,
+} from '../support/lab/renumbering.ts';
+import { recordRs } from '../support/lab/rs-client.ts';
+import { full, sampleOf } from '../support/sampling.ts';
 
-/** Nodes that are renumbered for real: systemd, systemd-networkd, reboots, the agent as a package installs it. RS is the stand-in. */
+/**
+ * Nodes that are renumbered for real: systemd, real reboots, the agent as a package installs it. A cluster of four hosts, one of each
+ * owner of the network configuration, whose one network is routed. RS is the stand-in.
+ */
 
-const labName = 'test-renumbering';
-const patienceMs = 420_000;
-const unit = 'rlec_supervisor.service';
+const families = ['ipv4', 'ipv6'] as const;
+const kinds = ['same_subnet', 'dual_homed', 'already_bound', 'cut_over'] as const;
+type Kind = (typeof kinds)[number];
 
-let lab: Lab;
-let n1: Host;
-let n2: Host;
-let n3: Host;
-let watch: Watch;
+/** Internal networks: the one that the nodes are in, one with a router from the start, and one that comes only with a cut-over. */
+const networks = {
+  ipv4: { length: 24, own: '10.77.0.', other: '10.78.0.', late: '10.79.0.', gateway: '1' },
+  ipv6: {
+    length: 64,
+    own: 'fd77:0:0:1::',
+    other: 'fd78:0:0:1::',
+    late: 'fd79:0:0:1::',
+    gateway: 'fe01',
+  },
+} as const;
 
-beforeAll(async () => {
-  await downLab(labName);
-  lab = await upLab({ name: labName, hosts: [{}, {}, {}] });
-  [n1, n2, n3] = [lab.host('n1'), lab.host('n2'), lab.host('n3')];
-  await Promise.all(lab.hosts.map((host) => installStandin(host)));
-  const nodes = lab.hosts.map((host) => ({
-    host,
-    addr: host.address('internal', 'ipv4'),
-    externalAddr: host.addresses('external'),
-  }));
-  await bootstrapStandin(nodes, {
-    clusterName: 'renumbering.example',
-    family: 'ipv4',
-    databases: [{ name: 'orders', masters: 2, replication: true }],
+interface Move {
+  address: string;
+  options: string[];
+}
+
+/** Where the node of that number goes, and how it is asked for. */
+function moveOf(kind: Kind, family: Family, node: number): Move {
+  const { own, other, late, gateway } = networks[family];
+  switch (kind) {
+    case 'same_subnet':
+      return { address: `${own}${50 + node}`, options: [] };
+    case 'dual_homed':
+      return { address: `${other}${50 + node}`, options: ['--gateway', `${other}${gateway}`] };
+    case 'already_bound':
+      return { address: `${other}${20 + node}`, options: [] };
+    case 'cut_over':
+      return { address: `${late}${50 + node}`, options: ['--cut-over', '--gateway', `${late}${gateway}`] };
+  }
+}
+
+describe.each(sampleOf(families, 1))('a cluster over %s', (family) => {
+  const labName = `test-renumbering-${family}`;
+  const { length, other, late, gateway } = networks[family];
+  let lab: Lab;
+
+  beforeAll(async () => {
+    await downLab(labName);
+    const hosts = owners.map((owner, index) => ({
+      owner,
+      external: [],
+      extraInternal: families.map((each) => `${networks[each].other}${21 + index}/${networks[each].length}`),
+    }));
+    lab = await upCluster(labName, hosts, family);
+    await lab.addInternalNetwork(parseInterfaceAddress(`${other}${gateway}/${length}`));
   });
-  await installAgents(lab.hosts, { cluster: 'renumbering', family: 'ipv4', now: Date.now() });
-  watch = await watchFrom(n1);
-  await watch.until('everything well', allWell);
-}, 240_000);
-afterAll(async () => {
-  await watch?.[Symbol.asyncDispose]();
-  await downLab(labName);
+  afterAll(() => downLab(labName));
+
+  /** Moves a node, from the host before it, and reads what became of it. */
+  async function move(
+    node: number,
+    { address, options }: Move,
+    meanwhile?: (planId: string) => Promise<void>,
+  ) {
+    const target = lab.host(`n${node}`);
+    const from = lab.host(`n${node === 1 ? owners.length : node - 1}`);
+    const [bootId, before] = [await target.bootId(), await whereabouts(target, node, from)];
+    await using record = recordRs(lab.hosts);
+    const planId = await begin(from, node, `${address}/${length}`, options);
+    await meanwhile?.(planId);
+    const end: Ended = await ended(from, planId);
+    await waitUntilWell(lab.hosts);
+    expect(end, JSON.stringify(end.records, null, 1)).toMatchObject({ outcome: 'done' });
+    expect(await target.bootId()).not.toBe(bootId);
+    const now = await whereabouts(target, node, from);
+    expect(now).toMatchObject({ rs: address, status: 'OK', enabled: 'enabled', active: 'active' });
+    expect(now.kernel).toContain(address);
+    expect(await from.execOk(['rlnet', 'lock', 'show'])).toContain('nobody has the lock');
+    expect(await target.execOk(['ls', '-A', '/var/lib/rlnet/dead-man'])).toBe('');
+    const seen = record.summary();
+    expect(seen).toMatchObject({ leastUp: owners.length - 1, noQuorumMs: 0, offlineMs: {} });
+    process.stdout.write(
+      `  measured: ${family}, ${owners[node - 1]}: RS was looked at ${seen.looks} times\n`,
+    );
+    process.stdout.write(await from.execOk(['rlnet', 'renumber', 'show', planId, '--timing']));
+    return { before, now, from, target };
+  }
+
+  const moves = kinds.flatMap((kind) => owners.map((owner, index) => ({ kind, owner, node: index + 1 })));
+
+  test.for(sampleOf(moves, 1))(
+    'node $node, whose network is $owner, moves: $kind',
+    { timeout: patienceMs },
+    async ({ kind, node }) => {
+      const wanted = moveOf(kind, family, node);
+      const moved = await move(node, wanted, async (planId) => {
+        if (kind !== 'cut_over') return;
+        const from = lab.host(`n${node === 1 ? owners.length : node - 1}`);
+        await recorded(from, planId, 'the node to be about to move', (record) => {
+          return record.type === 'intent' && record.step === 'readdress';
+        });
+        await lab.addInternalNetwork(parseInterfaceAddress(`${late}${gateway}/${length}`));
+      });
+      if (kind !== 'already_bound') expect(moved.now.kernel).not.toContain(moved.before.rs);
+      // What the files say is what a boot makes.
+      await moved.target.reboot({ addresses: false });
+      await waitUntilWell(lab.hosts);
+      const booted = await whereabouts(moved.target, node, moved.from);
+      expect(booted).toMatchObject({ rs: wanted.address, status: 'OK', active: 'active' });
+      expect(booted.kernel.toSorted()).toEqual(moved.now.kernel.toSorted());
+    },
+  );
+
+  test.runIf(full)(
+    'all nodes move one after another, the cluster master last, and the cluster is never without quorum or a database',
+    { timeout: owners.length * patienceMs },
+    async () => {
+      const n1 = lab.host('n1');
+      const master = Number(
+        /node (\d+)/i.exec(await n1.execOk(['/opt/redislabs/bin/rladmin', 'cluster', 'master']))?.[1],
+      );
+      const order = [...owners.keys()]
+        .map((index) => index + 1)
+        .toSorted((a, b) => Number(a === master) - Number(b === master));
+      for (const node of order) {
+        await move(node, { address: `${networks[family].own}${70 + node}`, options: sameNetwork(family) });
+      }
+    },
+  );
 });
 
-async function journalOf(planId: string): Promise<JournalRecord[]> {
-  const text = await n1.execOk(['rlnet', 'renumber', 'show', planId, '--json']);
-  return (JSON.parse(text) as { records: JournalRecord[] }).records;
+/** Back into the first network, whose gateway is another one than where the nodes are now. */
+function sameNetwork(family: Family): string[] {
+  const { own, gateway } = networks[family];
+  return ['--gateway', `${own}${gateway}`];
 }
-
-async function viewFrom(host: Host): Promise<ClusterView> {
-  return JSON.parse(await host.execOk(['rlnet', 'status', '--json'])) as ClusterView;
-}
-
-function addressesOf(view: ClusterView): (string | undefined)[] {
-  return 'nodes' in view.rs ? view.rs.nodes.map(({ address }) => address) : [];
-}
-
-test(
-  'node 2 is moved from node 1: what was planned is done, over a restart of its host, and everything knows the new address',
-  async () => {
-    const [old, fresh] = [n2.address('internal', 'ipv4'), '10.77.0.52'];
-    const planned = await n1.exec(['rlnet', 'renumber', 'plan', '2', `${fresh}/24`, '--json']);
-    expect(planned.exitCode, planned.stdout + planned.stderr).toBe(0);
-    const { plan } = JSON.parse(planned.stdout) as PlanReport;
-    expect(plan).toMatchObject({ host: 'n2', kind: 'same_subnet', owner: 'systemd-networkd' });
-    const planId = plan?.id ?? '';
-    const boot = await n2.bootId();
-
-    await n1.execOk(['rlnet', 'renumber', 'start', planId]);
-    const followed = await n1.exec(['rlnet', 'renumber', 'follow', planId], { timeoutMs: patienceMs });
-    expect(followed.exitCode, followed.stdout + followed.stderr).toBe(0);
-    process.stdout.write(await n1.execOk(['rlnet', 'renumber', 'show', planId, '--timing']));
-
-    expect(await n2.bootId()).not.toBe(boot);
-    expect((await journalOf(planId)).at(-1)).toMatchObject({ type: 'closed', outcome: 'done' });
-    const view = await watch.until('everything well at the new address', (seen) => {
-      return allWell(seen) && addressesOf(seen).includes(plan?.change.to.address);
-    });
-    expect(addressesOf(view.view)).not.toContain(old);
-    const kernel = await n2.execOk(['ip', '-o', 'addr']);
-    expect(kernel).toContain(`${fresh}/24`);
-    expect(kernel).not.toContain(`${old}/24`);
-    expect((await n2.execOk(['systemctl', 'is-enabled', unit])).trim()).toBe('enabled');
-    const lock = await n1.execOk(['rlnet', 'lock', 'show']);
-    expect(lock).toContain('nobody has the lock');
-    expect(await n2.execOk(['ls', '-A', '/var/lib/rlnet/dead-man'])).toBe('');
-  },
-  patienceMs,
-);
-
-test(
-  'a node whose agent and Node.js are gone in the middle is brought back by the dead man, enabled and at its old address',
-  async () => {
-    const old = n3.address('internal', 'ipv4');
-    // Its time in full would be five minutes.
-    await n3.execOk(['mkdir', '-p', '/etc/systemd/system/rlnet-dead-man.timer.d']);
-    await n3.writeFile(
-      '/etc/systemd/system/rlnet-dead-man.timer.d/test.conf',
-      '[Timer]\nOnActiveSec=\nOnActiveSec=45\n',
-      0o644,
-    );
-    await n3.execOk(['systemctl', 'daemon-reload']);
-    const started = JSON.parse(
-      await n1.execOk(['rlnet', 'renumber', 'start', '3', '10.77.0.53/24', '--yes', '--json'], {
-        timeoutMs: 90_000,
-      }),
-    ) as { planId: string };
-    await waitFor('the unit to be disabled', { timeoutMs: 120_000 }, async () => {
-      const { stdout } = await n3.exec(['systemctl', 'is-enabled', unit]);
-      return stdout.trim() === 'disabled' ? true : undefined;
-    });
-    await n3.exec([
-      'sh',
-      '-c',
-      'rm -rf /opt/rlnet; systemctl kill --signal=KILL rlnet; systemctl stop --no-block rlnet',
-    ]);
-    await waitFor('the dead man to finish', { timeoutMs: 240_000 }, async () => {
-      const { exitCode } = await n3.exec(['test', '-e', '/var/lib/rlnet/dead-man/finished']);
-      return exitCode === 0 ? true : undefined;
-    });
-    expect((await n3.execOk(['systemctl', 'is-enabled', unit])).trim()).toBe('enabled');
-    expect((await n3.execOk(['systemctl', 'is-active', unit])).trim()).toBe('active');
-    expect(await n3.execOk(['ip', '-o', 'addr'])).toContain(`${old}/24`);
-    await waitFor('RS to see the node', { timeoutMs: 60_000 }, async () => {
-      const { rs } = await viewFrom(n1);
-      return 'nodes' in rs && rs.nodes.find(({ uid }) => uid === 3)?.status === 'ok' ? true : undefined;
-    });
-    // Its host's agent is gone for good here: a person says so, and the lock is free.
-    const release = ['rlnet', 'lock', 'release', '--reason', `the agent of n3 is gone (${started.planId})`];
-    expect((await n1.exec(release)).exitCode).toBe(7);
-    await n1.execOk([...release, '--host-is-off']);
-    expect(await n1.execOk(['rlnet', 'lock', 'show'])).toContain('nobody has the lock');
-  },
-  patienceMs,
-);

@@ -40,6 +40,7 @@ const clockFile = 'f /run/lab-clock 0644 - - - yes\n';
  * @param family  the internal family of the cluster that the hosts are, or are to be
  * @param now     wall clock, milliseconds since the epoch: the certificates are valid from then on
  * @param seedsOf the seeds of a host that is configured otherwise than the others; undefined for those
+ * @param more    further sections of everybody's agent.yaml, line by line
  */
 export async function installAgents(
   hosts: readonly Host[],
@@ -48,11 +49,13 @@ export async function installAgents(
     family,
     now,
     seedsOf,
+    more = [],
   }: {
     cluster: string;
     family: Family;
     now: number;
     seedsOf?: (host: Host) => readonly string[] | undefined;
+    more?: readonly string[];
   },
 ): Promise<void> {
   const ca = await issueCa(cluster, { now, days: 30, random: random.id() });
@@ -63,7 +66,7 @@ export async function installAgents(
     '  seeds:',
   ];
   const configurationOf = (host: Host): string =>
-    [...settings, ...(seedsOf?.(host) ?? seeds).map((seed) => `    - "${seed}"`), ''].join('\n');
+    [...settings, ...(seedsOf?.(host) ?? seeds).map((seed) => `    - "${seed}"`), ...more, ''].join('\n');
   await Promise.all(
     hosts.map(async (host) => {
       const { certificate, key } = await issueHost(ca, host.name, { now, days: 7, random: random.id() });

@@ -4,7 +4,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Address, type Family, familyOf, tryParseAddress } from '../../../src/protocol/address.ts';
+import {
+  type Address,
+  type Family,
+  familyOf,
+  type InterfaceAddress,
+  tryParseAddress,
+} from '../../../src/protocol/address.ts';
 import { errnoOf, RlnetError } from '../../../src/protocol/errors.ts';
 import { type HostFile, networkFiles, unitOf } from './owners.ts';
 import { type HostPlan, type HostSpec, hostsFile, type Network, networks, planHosts } from './plan.ts';
@@ -170,6 +176,18 @@ export class Lab implements AsyncDisposable {
     if (found !== undefined) return found;
     const names = this.hosts.map((host) => host.name).join(', ');
     throw new RlnetError('USAGE', `The lab has no host ${JSON.stringify(name)}.`, `Name one of ${names}.`);
+  }
+
+  /**
+   * Makes the machine at the gateways' addresses a router of another internal network too, as when somebody sets up its VLAN: all
+   * on the one segment, which is what a host with two internal networks sees.
+   */
+  async addInternalNetwork(gateway: InterfaceAddress): Promise<void> {
+    const option = familyOf(gateway.address) === 'ipv6' ? ' nodad' : '';
+    const forwarding =
+      'net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.internal.send_redirects=0';
+    const script = `sysctl -q -w ${forwarding}; ip addr replace ${gateway.address}/${gateway.prefixLength} dev internal${option}`;
+    await runOk([...enterLab(this.state), 'sh', '-ec', script]);
   }
 
   down(): Promise<void> {
@@ -437,7 +455,12 @@ export class Host {
 
   /** Copies a file of this machine to the host, for what is no text or too long for `writeFile`. */
   async copyFile(from: string, path: string): Promise<void> {
-    await copyFile(from, `/proc/${this.#lab.init.pid}/root/run/lab/${this.name}/root${path}`);
+    await copyFile(from, this.pathHere(path));
+  }
+
+  /** Where this process finds a file of the host's disk, also over its reboots. */
+  pathHere(path: string): string {
+    return `/proc/${this.#lab.init.pid}/root/run/lab/${this.name}/root${path}`;
   }
 
   async bootId(): Promise<string> {
