@@ -11,14 +11,15 @@ const labName = 'demo';
 test.for(
   sampleOf(
     [
-      { family: 'ipv6', internal: 'fd77:0:0:1::2', options: [] },
-      { family: 'ipv4', internal: '10.77.0.2', options: ['--ipv4'] },
+      { family: 'ipv6', internal: 'fd77:0:0:1::2', moved: 'fd77:0:0:1::52', options: [] },
+      { family: 'ipv4', internal: '10.77.0.2', moved: '10.77.0.52', options: ['--ipv4'] },
     ],
     1,
   ),
 )(
-  'the demo over $family shows three hosts that know each other and a finding, and leaves them up',
-  async ({ family, internal, options }, { skip }) => {
+  'the demo over $family shows three hosts that know each other and a finding, moves a node, brings another back, and leaves them up',
+  { timeout: 600_000 },
+  async ({ family, internal, moved, options }, { skip }) => {
     const taken = await attachLab(labName).then(
       () => true,
       () => false,
@@ -28,7 +29,7 @@ test.for(
     const started = performance.now();
     const demo = join(repository, 'test/support/lab/demo.ts');
     const { exitCode, stdout, stderr } = await run([process.execPath, demo, ...options], {
-      timeoutMs: 240_000,
+      timeoutMs: 540_000,
     });
     expect(exitCode, stderr).toBe(0);
     const learned = Number(/n1 knew it after (\d+) ms/.exec(stdout)?.[1]);
@@ -42,7 +43,7 @@ test.for(
         .split(/^n1# /m)
         .filter((part) => part.startsWith(`${command}\n`))
         .map((part) => part.slice(0, part.search(/^\[ *\d+\.\d s\]/m)));
-    const [before, after] = shown('rlnet status');
+    const [before, after, ofMoved, atEnd] = shown('rlnet status');
     expect(before).toContain(`internal family ${family}, seen from n1`);
     for (const column of ['ROLE', 'INTERNAL', 'EXTERNAL', 'RS', 'UNIT', '::1 LOCALHOST', 'AGENT'])
       expect(before).toContain(column);
@@ -62,10 +63,22 @@ test.for(
 
     expect(after).toMatch(/^error {2}n3 {2}HOSTS_LOCALHOST_IPV6_MISSING /m);
     expect(shown('rlnet check n3')[0]).toMatch(/^fail +HOSTS_LOCALHOST_IPV6_MISSING /m);
+    const followed = shown('rlnet renumber follow');
+    expect(followed).toHaveLength(3);
+    expect(followed[0]).toMatch(/ restart…\n[\s\S]* readdress done: .*\n[\s\S]* done\n/);
+    expect(followed[1]).toMatch(/rolled back: ADDRESS_IN_USE: /);
+    expect(followed[1]).not.toContain('demote');
+    expect(followed[2]).toMatch(/ start…\n[\s\S]*rolled back: UNIT_FAILED: /);
+    expect(stdout).toMatch(/2 of 3 nodes served at least, without quorum for 0 ms, databases offline: none/);
+    for (const status of [ofMoved, atEnd]) {
+      expect(status).toMatch(new RegExp(`^2 +\\w+ +n2 +${moved} `, 'm'));
+      expect(status?.match(/ OK +rlec_supervisor active /g)).toHaveLength(3);
+    }
+    expect(atEnd).toMatch(new RegExp(`^3 +\\w+ +n3 +${internal}3 `, 'm'));
     expect(stdout).toContain(`scripts/lab shell n1 --name ${labName}`);
     expect(stdout).toContain(`scripts/lab down --name ${labName}`);
 
     const lab = await attachLab(labName);
-    expect(await lab.host('n1').execOk(['rlnet', 'status'])).toContain('HOSTS_LOCALHOST_IPV6_MISSING');
+    expect(await lab.host('n1').execOk(['rlnet', 'status'])).toMatch(new RegExp(`^2 .* ${moved} `, 'm'));
   },
 );

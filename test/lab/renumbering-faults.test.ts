@@ -220,6 +220,6 @@ test.for(steps('disable').filter((step) => isArmedIn(step)))(
 );
 
 function isArmedIn(step: ForwardStep): boolean {
-  const at = forwardSteps.indexOf(step);
-  return at >= forwardSteps.indexOf('demote') && at <= forwardSteps.indexOf('start');
+  const steps: readonly ForwardStep[] = forwardSteps;
+  return steps.indexOf(step) >= steps.indexOf('demote') && steps.indexOf(step) <= steps.indexOf('start');
 }

@@ -23,6 +23,10 @@ export interface Progress {
   intent: Intent | undefined;
   /** The newest intent of every step forward that was ever intended. */
   intended: ReadonlyMap<ForwardStep, Intent>;
+  /** How often RS was asked for the new address. */
+  registrations: number;
+  /** It was asked once, and seen to hold it after that: no `addr set` of the way forward can still be under way. */
+  landed: boolean;
   /** When each step of this direction was seen done. */
   done: ReadonlyMap<Step, BootTime>;
   /** The node has rejoined at its new address: there is no way back from here. */
@@ -58,6 +62,8 @@ export function progressOf(records: readonly JournalRecord[]): Progress {
     stepSince: first.at,
     intent: undefined,
     intended: new Map(),
+    registrations: 0,
+    landed: false,
     done: new Map(),
     committed: false,
     abort: undefined,
@@ -95,7 +101,8 @@ export function advance(progress: Progress, record: JournalRecord): Progress {
         progress.direction === 'forward' && isForward(record.step)
           ? new Map(progress.intended).set(record.step, intent)
           : progress.intended;
-      return { ...progress, intent, intended };
+      const registrations = progress.registrations + (record.step === 'register' ? 1 : 0);
+      return { ...progress, intent, intended, registrations, landed: progress.landed && registrations === 1 };
     }
     case 'done': {
       if (record.direction !== progress.direction || record.step !== progress.step) {
@@ -108,6 +115,7 @@ export function advance(progress: Progress, record: JournalRecord): Progress {
         step: progress.path.find((step) => !done.has(step)),
         stepSince: record.at,
         intent: undefined,
+        landed: progress.landed || (record.step === 'register' && progress.registrations === 1),
         committed: progress.committed || (progress.direction === 'forward' && record.step === 'rejoin'),
       };
     }

@@ -1,17 +1,17 @@
 import { parseArgs } from 'node:util';
 import type { Family } from '../../../src/protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../src/protocol/errors.ts';
-import type { ClusterView } from '../../../src/protocol/state.ts';
-import { bootstrapStandin } from '../standin/bootstrap.ts';
-import { installStandin } from '../standin/install.ts';
-import { installAgents } from './agent.ts';
 import { downLab, type Host, type Lab, upLab } from './lab.ts';
-import { allWell } from './watch.ts';
+import { makeCluster, rsUnit, shortened } from './renumbering.ts';
+import { recordRs } from './rs-client.ts';
+import { allWell, watchFrom } from './watch.ts';
 
-/** Three hosts with an agent each, seen from one command. Prints what a person would type, and what it says. */
+/**
+ * Three hosts with an agent each, seen from one command; then one of them changes its address. Prints what a person would type, and
+ * what it says.
+ */
 
 const labName = 'demo';
-const patienceMs = 60_000;
 const startedAt = performance.now();
 
 function say(text: string): void {
@@ -19,32 +19,19 @@ function say(text: string): void {
   process.stdout.write(`[${seconds} s] ${text}\n`);
 }
 
-/** Runs a command on a host and shows both, as a terminal would. */
+/** Runs a command on a host and shows both, as a terminal would: what it prints as it prints it. */
 async function show(host: Host, command: string): Promise<void> {
-  const { stdout, stderr } = await host.exec(['sh', '-c', command]);
-  process.stdout.write(`\n${host.name}# ${command}\n${stdout}${stderr}\n`);
+  process.stdout.write(`\n${host.name}# ${command}\n`);
+  await using running = await host.spawn(['sh', '-c', `${command} 2>&1`]);
+  for await (const line of running.lines) process.stdout.write(`${line}\n`);
+  process.stdout.write('\n');
 }
 
-/** Waits on the lines of a running `rlnet status --watch --json` for a view of the cluster that is as wanted. */
-async function waitForView(
-  lines: AsyncIterator<string>,
-  what: string,
-  wanted: (view: ClusterView) => boolean,
-): Promise<void> {
-  const found = (async () => {
-    for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
-      if (wanted(JSON.parse(line.value) as ClusterView)) return true;
-    }
-    return false;
-  })();
-  const late = new Promise<false>((resolve) => setTimeout(resolve, patienceMs, false).unref());
-  if (await Promise.race([found, late])) return;
-  throw new RlnetError(
-    'COMMAND_TIMEOUT',
-    `Waited for ${what}, and it did not come.`,
-    `Look around with scripts/lab shell n1 --name ${labName}.`,
-  );
-}
+/** Where the demo moves nodes to, and the address that a machine which is no node has. */
+const addresses = {
+  ipv4: { moved: '10.77.0.52', wanted: '10.77.0.53', foreign: '10.77.0.99', length: 24 },
+  ipv6: { moved: 'fd77:0:0:1::52', wanted: 'fd77:0:0:1::53', foreign: 'fd77:0:0:1::99', length: 64 },
+} as const;
 
 async function bringUp(family: Family): Promise<Lab> {
   await downLab(labName);
@@ -54,9 +41,15 @@ async function bringUp(family: Family): Promise<Lab> {
       controller.abort(new RlnetError('USAGE', `Ended by ${signal}.`, 'Start it again.')),
     );
   }
+  const { foreign, length } = addresses[family];
   const spec = {
     name: labName,
-    hosts: [{ owner: 'networkd' }, { owner: 'NetworkManager' }, { owner: 'netplan' }],
+    hosts: [
+      { owner: 'networkd' },
+      { owner: 'NetworkManager' },
+      { owner: 'netplan' },
+      { rlnet: false, extraInternal: [`${foreign}/${length}`] },
+    ],
   } as const;
   const lab = await upLab(spec, { progress: say, signal: controller.signal, detach: true });
   try {
@@ -69,27 +62,27 @@ async function bringUp(family: Family): Promise<Lab> {
 }
 
 async function populate(lab: Lab, family: Family): Promise<void> {
-  say('Installing the stand-in for Redis Enterprise Software (a test double, not the product).');
-  await Promise.all(lab.hosts.map((host) => installStandin(host)));
-  say(`Making it a cluster over ${family === 'ipv6' ? 'IPv6 (use_internal_ipv6)' : 'IPv4'}.`);
-  const nodes = lab.hosts.map((host) => ({
-    host,
-    addr: host.address('internal', family),
-    externalAddr: host.addresses('external'),
-  }));
-  const databases = [{ name: 'orders', masters: 2, replication: true }];
-  await bootstrapStandin(nodes, { clusterName: 'demo.example', family, databases });
-  say('Starting an rlnet agent on each host.');
-  await installAgents(lab.hosts, { cluster: 'demo', family, now: Date.now() });
+  say('Installing the stand-in for Redis Enterprise Software (a test double, not the product), and rlnet.');
+  say(
+    `For the demo's sake the stand-in calls a silent node DOWN after ${shortened.downAfterMs / 1000} s instead of 30 s, and a node soaks for ${shortened.soakSeconds} s instead of 30 s.`,
+  );
+  say(
+    `Making n1, n2 and n3 a cluster over ${family === 'ipv6' ? 'IPv6 (use_internal_ipv6)' : 'IPv4'}; n4 is some other machine.`,
+  );
+  await makeCluster(lab, { family, nodes: lab.hosts.slice(0, 3) });
+}
+
+/** Starts a renumbering and shows its steps as they happen. */
+async function renumberShown(from: Host, node: number, address: string): Promise<void> {
+  await show(from, `rlnet renumber start ${node} ${address} --yes`);
+  await show(from, 'rlnet renumber follow');
 }
 
 async function demo(family: Family): Promise<void> {
   const lab = await bringUp(family);
-  const [n1, , n3] = lab.hosts;
-  if (n1 === undefined || n3 === undefined) throw new Error('the lab has three hosts');
-  await using watch = await n1.spawn(['rlnet', 'status', '--watch', '--json']);
-  const lines = watch.lines[Symbol.asyncIterator]();
-  await waitForView(lines, 'all nodes and agents to be well', allWell);
+  const [n1, n2, n3] = [lab.host('n1'), lab.host('n2'), lab.host('n3')];
+  await using watch = await watchFrom(n1);
+  await watch.until('all nodes and agents to be well', allWell);
   say('All three agents have found each other.');
   await show(n1, 'rlnet status');
   await show(n1, 'rlnet interfaces 2');
@@ -97,14 +90,47 @@ async function demo(family: Family): Promise<void> {
   say('Now somebody removes "::1 localhost" from /etc/hosts on n3.');
   const removedAt = performance.now();
   await n3.execOk(['sed', '-i', '/^::1[[:space:]]/d', '/etc/hosts']);
-  await waitForView(lines, 'the finding', ({ hosts }) =>
+  await watch.until('the finding', ({ hosts }) =>
     hosts.some(({ host, state }) => host === 'n3' && state?.hostsFile.localhostIpv6 === 'missing'),
   );
   say(`n1 knew it after ${Math.round(performance.now() - removedAt)} ms.`);
   await show(n1, 'rlnet status');
   await show(n1, 'rlnet check n3');
 
-  say('The three hosts stay up. To look around, and to take them down:');
+  await show(n3, 'rlnet check --fix >/dev/null; getent ahosts localhost | head -1');
+
+  const { moved, wanted, foreign, length } = addresses[family];
+  say(
+    'Now node 2 changes its internal address, with a real restart of its host. The plan first: it changes nothing.',
+  );
+  await show(n1, `rlnet renumber plan 2 ${moved}/${length}`);
+  await using record = recordRs([n1, n2, n3]);
+  await renumberShown(n1, 2, `${moved}/${length}`);
+  const { looks, leastUp, noQuorumMs, offlineMs } = record.summary();
+  say(
+    `A client of RS looked ${looks} times meanwhile: ${leastUp} of 3 nodes served at least, without quorum for ${noQuorumMs} ms, databases offline: ${Object.keys(offlineMs).join(', ') || 'none'}.`,
+  );
+  await watch.until('all nodes to be well', allWell);
+  await show(n1, 'rlnet status');
+
+  say(
+    'Now a mistake: node 3 is to have an address that n4 has. It is refused in the rehearsal, and nothing was taken down.',
+  );
+  await renumberShown(n1, 3, `${foreign}/${length}`);
+
+  say(`Now something that nobody can foresee: the RS unit of n3 will not start at the new address.`);
+  const dropIn = `/etc/systemd/system/${rsUnit}.d`;
+  await n3.execOk(['mkdir', '-p', dropIn]);
+  const refuses = `! ip -o addr | grep -qF "${wanted}/"`;
+  await n3.writeFile(`${dropIn}/demo.conf`, `[Service]\nExecStartPre=/bin/sh -c '${refuses}'\n`);
+  await n3.execOk(['systemctl', 'daemon-reload']);
+  await renumberShown(n1, 3, `${wanted}/${length}`);
+  await n3.execOk(['rm', '-r', dropIn]);
+  await n3.execOk(['systemctl', 'daemon-reload']);
+  await watch.until('all nodes to be well', allWell);
+  await show(n1, 'rlnet status');
+
+  say('The hosts stay up. To look around, and to take them down:');
   process.stdout.write(`
   scripts/lab shell n1 --name ${labName}      # a shell on a host: rlnet status --watch, journalctl -u rlnet, ip addr ...
   scripts/lab reboot n2 --name ${labName}     # a real reboot; watch it from n1

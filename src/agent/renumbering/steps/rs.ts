@@ -53,9 +53,9 @@ export function externalStep(deps: RsStepDependencies): StepExecutor {
 export function restoreRegistrationStep(deps: RsStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
-      const { plan, intended } = progress;
+      const { plan, intended, landed } = progress;
       const asked = intended.get('register')?.at;
-      const landing = asked === undefined ? 0 : await stillLandingFor(deps, plan, asked);
+      const landing = asked === undefined || landed ? 0 : await stillLandingFor(deps, plan, asked);
       const row = await rowFromPeer(deps, plan, progress.intent?.attempt);
       const address = holdsAddress(row, plan.change.from.address);
       if (address.is === 'done' && landing > 0) {
