@@ -43,7 +43,7 @@ const errorReportSchema = v.object({
  * Every message, on the mesh and on the control sockets alike. An append-only list: a type that a peer does not know is
  * ignored there, a method that it does not know is refused.
  */
-const messageSchemas = [
+export const messageSchemas = [
   helloSchema,
   v.object({ type: v.literal('ping'), nonce: idSchema }),
   /** Only the echo of a nonce that I sent proves that the path works both ways. */

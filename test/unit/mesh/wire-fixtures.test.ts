@@ -105,6 +105,54 @@ describe('over a link, a peer of another version', () => {
     expect(n1.mesh.refusals()).toEqual({});
   });
 
+  test('knows what docs/wire-protocol.md says and no code of ours, and is a peer like any other', async () => {
+    const n1 = await start(35, 'n1');
+    const origin = await visitor(35);
+    const { socket, head } = await vi.waitFor(async () => {
+      const wire = await webSocket(origin);
+      expect(wire.head()).toContain('101 Switching Protocols');
+      return wire;
+    }, patience);
+    onTestFinished(() => {
+      socket.destroy();
+    });
+    const types: string[] = [];
+    const send = (message: object): boolean => socket.write(frame(JSON.stringify(message)));
+    let waiting = Buffer.from(head(), 'latin1').subarray(head().indexOf('\r\n\r\n') + 4);
+    const read = (): void => {
+      // RFC 6455, section 5.2: what a server sends is not masked.
+      for (;;) {
+        const short = (waiting[1] ?? 0) & 0x7f;
+        const start = short < 126 ? 2 : 4;
+        const end = start + (short < 126 ? short : waiting.length > 4 ? waiting.readUInt16BE(2) : 0);
+        if (waiting.length < 2 || waiting.length < end) return;
+        const message = JSON.parse(waiting.toString('utf8', start, end)) as Record<string, unknown>;
+        waiting = waiting.subarray(end);
+        types.push(String(message['type']));
+        if (message['type'] === 'ping') send({ type: 'pong', nonce: message['nonce'] });
+        if (message['type'] === 'request') {
+          const error = { code: 'METHOD_UNKNOWN', message: 'None is known here.', remedy: 'Ask another.' };
+          send({ type: 'response', id: message['id'], error });
+        }
+      }
+    };
+    socket.on('data', (chunk: Buffer) => {
+      waiting = Buffer.concat([waiting, chunk]);
+      read();
+    });
+    send(JSON.parse(helloOf(origin)) as object);
+    read();
+    await vi.waitFor(() => {
+      const [peer] = n1.mesh.peers();
+      expect(peer).toMatchObject({ host: 'visitor', linked: true, loss: 0 });
+      expect(peer?.roundTripMs).toBeGreaterThan(0);
+    }, patience);
+    await expect(n1.mesh.request('visitor', 'links', {}, 5_000)).rejects.toMatchObject({
+      code: 'METHOD_UNKNOWN',
+    });
+    expect(types.slice(0, 2)).toEqual(['hello', 'state']);
+  });
+
   test('speaks versions 1 to 9, and is linked', async () => {
     const n1 = await start(33, 'n1');
     const origin = await visitor(33);
