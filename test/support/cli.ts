@@ -78,7 +78,7 @@ export interface AgentHome {
   config: string;
   /** For `--runtime-directory`. */
   runtime: string;
-  tls: { ca: string; certificate: string; key: string };
+  tls: { ca: string; certificate: string; key: string; denied: string };
   /** Writes the configuration file anew: the sections that every home has, after what is given. */
   configure(text: string): Promise<void>;
 }
@@ -96,6 +96,7 @@ export async function createCluster(
       ca: `${directory}/tls/ca.crt`,
       certificate: `${directory}/tls/host.crt`,
       key: `${directory}/tls/host.key`,
+      denied: `${directory}/tls/denied-serials`,
     };
     await mkdir(`${directory}/tls`);
     await writeFile(tls.ca, ca.certificate);
@@ -113,6 +114,7 @@ export async function createCluster(
   ca: ${tls.ca}
   certificate: ${tls.certificate}
   key: ${tls.key}
+  denied_serials: ${tls.denied}
 directories:
   state: ${directory}/state
   runtime: ${directory}/run

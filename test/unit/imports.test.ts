@@ -256,6 +256,25 @@ describe('time, randomness and surroundings', () => {
   });
 });
 
+/** Where what the detector thinks of a peer may be read: the mesh itself, and what shows or reports it. */
+const readsVerdicts = [
+  'src/protocol/{reachability,reporting,state}.ts',
+  'src/agent/mesh/*.ts',
+  'src/agent/findings/*.ts',
+  'src/agent/{agent,cluster-view}.ts',
+  'src/cli/render/*.ts',
+  'src/collector/**/*.ts',
+];
+
+it('nothing that acts reads the verdict on a peer: the detector only reports', () => {
+  const allowed = new Set(readsVerdicts.flatMap((pattern) => globSync(pattern, { cwd: checkout })));
+  const reading = globSync('src/**/*.ts', { cwd: checkout }).filter((file) =>
+    /\breachability\b/.test(readFileSync(join(checkout, file), 'utf8')),
+  );
+  expect(reading.length).toBeGreaterThan(5);
+  expect(reading.filter((file) => !allowed.has(file))).toEqual([]);
+});
+
 describe('the shape', () => {
   it('has no cycles, by types either', () => {
     const found = breachesIn({

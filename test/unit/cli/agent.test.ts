@@ -1,11 +1,13 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { maxLocalMessageBytes } from '../../../src/protocol/messages.ts';
 import { type ClusterView, clusterViewSchema } from '../../../src/protocol/state.ts';
+import { createAuthority } from '../../support/agents.ts';
 import {
   type AgentHome,
   createCluster,
@@ -302,6 +304,35 @@ describe.skipIf(!isRoot)('two agents', () => {
     const ended = await rlnet(['interfaces', '2', '--json', '--runtime-directory', homes[0].runtime]);
     expect(ended.exitCode).toBe(5);
     expect(reportOf(ended).code).toBe('PEER_UNREACHABLE');
+  });
+
+  test('take up new certificates, a second CA and the deny-list as the files change, and lose no link but a denied one', {
+    timeout: 60_000,
+  }, async () => {
+    const { homes, agents, enter } = await pair();
+    const says = (agent: RunningAgent | undefined, words: string, times = 1) =>
+      vi.waitFor(() => expect(agent?.said.stdout.split(words)).toHaveLength(times + 1), {
+        timeout: 10_000,
+        interval: 20,
+      });
+    const takenUp = 'took up the certificates anew';
+    const [n1, n2] = agents;
+
+    const next = await (await createAuthority('demo', Date.now()))('n2');
+    for (const { tls } of homes) await appendFile(tls.ca, next.ca);
+    await Promise.all([says(n1, takenUp), says(n2, takenUp)]);
+    await writeFile(homes[1].tls.key, next.key);
+    await writeFile(homes[1].tls.certificate, next.certificate);
+    await says(n2, takenUp, 2);
+    for (const { said } of agents) expect(said.stdout).not.toContain('link lost');
+
+    await n2?.stop();
+    await says(n1, 'link lost');
+    const again = await startAgent(homes[1], enter);
+    await says(again, 'link up');
+    await writeFile(homes[0].tls.denied, `${new X509Certificate(next.certificate).serialNumber}\n`);
+    await says(n1, 'refused a peer: its certificate is on the deny-list');
+    await says(again, 'link lost: denied: its certificate is on the deny-list');
   });
 
   test('remember each other, so that one finds its peer while RS is silent', {
