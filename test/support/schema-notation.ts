@@ -78,15 +78,16 @@ export function shapeOf(schema: unknown, names: Names, used: (name: string) => v
 }
 
 function boundOf({ kind, type, requirement }: Action): string[] {
+  const limit = String(requirement);
   switch (type) {
     case 'min_length':
-      return [`length ≥ ${requirement}`];
+      return [`length ≥ ${limit}`];
     case 'max_length':
-      return [`length ≤ ${requirement}`];
+      return [`length ≤ ${limit}`];
     case 'min_value':
-      return [`≥ ${requirement}`];
+      return [`≥ ${limit}`];
     case 'max_value':
-      return [`≤ ${requirement}`];
+      return [`≤ ${limit}`];
     case 'integer':
       return ['integer'];
     case 'to_lower_case':
