@@ -283,10 +283,8 @@ function roleOf(section: IniSection, entry: IniEntry, rest: string): Role {
         ? 'other'
         : role;
     case 'dependent':
-      // A source-specific route from a network is not one from an address of it.
-      return entry.key === 'Source' && prefixLength !== undefined && !['32', '128'].includes(prefixLength)
-        ? 'other'
-        : role;
+      // A rule or a route from a network is not one from an address of it.
+      return prefixLength === undefined || ['32', '128'].includes(prefixLength) ? role : 'other';
     case 'gateway':
       return rest === '' ? role : 'other';
   }

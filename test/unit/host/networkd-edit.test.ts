@@ -86,13 +86,15 @@ describe('a change of an address in .network files', () => {
   });
 
   it('says what names the address and stays', () => {
+    const rules = '[RoutingPolicyRule]\nTo=10.77.0.21\n[RoutingPolicyRule]\nFrom=10.77.0.21/24';
     const { warnings } = editNetworkd(
-      only('[Network]\nAddress=10.77.0.21/24\nDNS=10.77.0.21#ns\n[RoutingPolicyRule]\nTo=10.77.0.21'),
+      only(`[Network]\nAddress=10.77.0.21/24\nDNS=10.77.0.21#ns\n${rules}`),
       change,
     );
     expect(warnings).toEqual([
       `${path}:3 (DNS=10.77.0.21#ns) names 10.77.0.21 and stays as it is.`,
       `${path}:5 (To=10.77.0.21) names 10.77.0.21 and stays as it is.`,
+      `${path}:7 (From=10.77.0.21/24) names 10.77.0.21 and stays as it is.`,
     ]);
   });
 
