@@ -1,13 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Address, tryParseAddress } from '../../protocol/address.ts';
 import type { LinkIdentity } from '../../protocol/address-change.ts';
-import { errnoOf } from '../../protocol/errors.ts';
+import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { judgeOwner, type OwnerFacts } from '../../protocol/owner-detection.ts';
 import type { Exec } from '../ports/exec.ts';
 import type { Interfaces } from '../ports/interfaces.ts';
 import type { NetworkOwners } from '../ports/network-owner.ts';
 import { requireLink } from './file-owner.ts';
+import { readInterfaces } from './ifupdown.ts';
+import { stanzasFor } from './ifupdown-edit.ts';
 
 const timeoutMs = 10_000;
 
@@ -21,13 +23,19 @@ export function createNetworkOwners(
     detect: async (link, address, signal) => {
       const found = await requireLink(interfaces, link, signal);
       const bound = found.addresses.find((each) => each.address === address);
-      return judgeOwner({
-        link: link.name,
-        address,
-        bound,
-        ...(await readServices(exec, root, found.index, link, signal)),
-        ...(await readFiles(root, link.name, address)),
-      });
+      try {
+        return judgeOwner({
+          link: link.name,
+          address,
+          bound,
+          ...(await readServices(exec, root, found.index, link, signal)),
+          ...(await readFiles(root, link.name, address)),
+        });
+      } catch (thrown) {
+        if (thrown instanceof RlnetError && thrown.code === 'OWNER_FILE_REFUSED')
+          return { kind: 'refused', error: thrown };
+        throw thrown;
+      }
     },
   };
 }
@@ -55,6 +63,10 @@ async function readServices(
   );
   const unit = (name: string): string =>
     units.split('\n\n').find((block) => block.includes(`Id=${name}\n`)) ?? '';
+  // NAME=NAME, and LINK:LABEL=LINK:LABEL of an alias.
+  const up = (await readText(join(root, 'run/network/ifstate')))
+    .split('\n')
+    .some((line) => line.startsWith(`${link.name}=`) || line.startsWith(`${link.name}:`));
   const netif = propertiesOf(await readText(join(root, `run/systemd/netif/links/${index}`)));
   return {
     ...(unit('systemd-networkd.service').includes('ActiveState=active')
@@ -69,11 +81,9 @@ async function readServices(
       ? { networkManager: await readNetworkManager(ask, link.name) }
       : {}),
     ifupdown: {
-      up: (await readText(join(root, 'run/network/ifstate')))
-        .split('\n')
-        .some((line) => line.startsWith(`${link.name}=`)),
+      up,
       enabled: unit('networking.service').includes('UnitFileState=enabled'),
-      stanzas: await stanzasOf(root, link.name),
+      stanzas: await stanzasOf(root, link, up),
     },
   };
 }
@@ -98,21 +108,19 @@ async function readNetworkManager(
   };
 }
 
-async function stanzasOf(root: string, link: string): Promise<string[]> {
-  const folder = 'etc/network/interfaces.d';
-  const files = [
-    'etc/network/interfaces',
-    ...(await namesIn(join(root, folder))).map((name) => join(folder, name)),
-  ];
-  const stanzas: string[] = [];
-  for (const file of files) {
-    const lines = (await readText(join(root, file))).split('\n');
-    for (const [index, line] of lines.entries()) {
-      const [word, name] = line.trim().split(/\s+/);
-      if (word === 'iface' && name === link) stanzas.push(`/${file}:${index + 1}`);
-    }
+/**
+ * Where ifupdown configures the link.
+ * @param up whether it has
+ * @throws RlnetError OWNER_FILE_REFUSED where it has, and its files cannot be followed
+ */
+async function stanzasOf(root: string, link: LinkIdentity, up: boolean): Promise<string[]> {
+  try {
+    return stanzasFor(await readInterfaces(root), link).map((place) => `/${relative(root, place)}`);
+  } catch (thrown) {
+    // Most hosts without ifupdown have no such file, and who does not use it may leave anything in it.
+    if (!up && thrown instanceof RlnetError) return [];
+    throw thrown;
   }
-  return stanzas;
 }
 
 type FileFacts = Pick<OwnerFacts, 'netplan' | 'ifcfg' | 'commandLine' | 'initramfs' | 'cloudInit'>;

@@ -8,10 +8,11 @@ import {
   tryParseAddress,
 } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
-import { toByteText } from '../../protocol/byte-text.ts';
+import { lineAt, toByteText } from '../../protocol/byte-text.ts';
 import { RlnetError } from '../../protocol/errors.ts';
 import { type FileEdit, type OwnerEdit, type OwnerPlace, reversed } from '../../protocol/network-owner.ts';
 import {
+  describe,
   type EditableFile,
   editMentions,
   type Mention,
@@ -52,6 +53,8 @@ interface Line {
 }
 
 interface Stanza {
+  /** Where it begins. */
+  line: Line;
   /** The name after `iface`: the link's, or LINK:LABEL for an alias in the old manner. */
   name: string;
   method: string;
@@ -120,7 +123,7 @@ function stanzasOf(root: InterfacesFile): Stanza[] {
   for (const line of linesOf(root)) {
     const [first, name, , method] = line.words;
     if (first.text === 'iface') {
-      open = { name: name?.text ?? '', method: method?.text ?? '', options: [] };
+      open = { line, name: name?.text ?? '', method: method?.text ?? '', options: [] };
       stanzas.push(open);
     } else if (/^(auto|allow-.*|mapping|no-auto-down|no-scripts|template|rename)$/.test(first.text)) {
       open = undefined;
@@ -135,6 +138,13 @@ export function locateInInterfaces(root: InterfacesFile, link: LinkIdentity, add
   return placesOf(mentionsIn(root, link), address);
 }
 
+/** The `iface` lines of a link and of its aliases, as PATH:LINE. */
+export function stanzasFor(root: InterfacesFile, link: LinkIdentity): string[] {
+  return stanzasOf(root)
+    .filter(({ name }) => isOwn(name, link))
+    .map(({ line: { file, words } }) => `${file.path}:${lineAt(toByteText(file.bytes), words[0].start)}`);
+}
+
 /** @throws RlnetError as `NetworkOwner.plan` */
 export function editInterfaces(root: InterfacesFile, change: AddressChange): OwnerEdit {
   const mentions = mentionsIn(root, change.link);
@@ -143,7 +153,9 @@ export function editInterfaces(root: InterfacesFile, change: AddressChange): Own
   const network = staysInNetwork(change) ? undefined : routeToNetwork(root, change);
   if (holder !== undefined && network !== undefined)
     throw refusal(holder, `a route puts the old network, ${network}, on the link`, applyIfupdown);
-  return edit;
+  if (holder?.idle !== true) return edit;
+  const idle = `${describe(holder)} is of a stanza that no auto and no allow- line names: ifupdown does not bring it up at boot by itself.`;
+  return { ...edit, warnings: [...edit.warnings, idle] };
 }
 
 /** The whole configuration in one text without `source`, and without what comes between the lines. */
@@ -202,7 +214,18 @@ function isOwn(name: string, link: LinkIdentity): boolean {
 }
 
 function mentionsIn(root: InterfacesFile, link: LinkIdentity): Mention[] {
-  return stanzasOf(root).flatMap((stanza) => mentionsOf(stanza, link));
+  const broughtUp = namesAtBoot(root);
+  return stanzasOf(root).flatMap((stanza) =>
+    mentionsOf(stanza, link).map((mention) => ({ ...mention, idle: !broughtUp(stanza.name) })),
+  );
+}
+
+/** Whether something brings up a name at boot: `auto`, or the hotplug of a class. What a pattern (`/eth*`) matches is left open. */
+function namesAtBoot(root: InterfacesFile): (name: string) => boolean {
+  const words = [...linesOf(root)]
+    .filter(({ words: [first] }) => /^(auto|allow-.*)$/.test(first.text))
+    .flatMap(({ words: [, ...rest] }) => rest.map(({ text }) => text));
+  return (name) => words.some((word) => word.startsWith('/') || word.split('=').includes(name));
 }
 
 const hooks = ['pre-up', 'up', 'post-up', 'pre-down', 'down', 'post-down'];

@@ -1,13 +1,13 @@
 import { glob, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { familyOf } from '../../protocol/address.ts';
-import type { LinkIdentity } from '../../protocol/address-change.ts';
+import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import type { FileEdit } from '../../protocol/network-owner.ts';
 import { type KernelAddress, parseLinks } from '../../protocol/network-snapshot.ts';
 import { parseRoutes } from '../../protocol/routing.ts';
 import { commandFailed, type Exec, type ExecResult } from '../ports/exec.ts';
-import type { OwnerAdapter } from './adapter.ts';
+import type { OwnerAdapter, OwnerReport } from './adapter.ts';
 import {
   addCommandOf,
   commandsIn,
@@ -85,12 +85,40 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
   const shell = (command: string, name: string): Promise<ExecResult> =>
     exec.run('sh', ['-c', command], { timeoutMs, env: { IFACE: name, LOGICAL: name } });
 
+  const report = async (
+    { link, to, gateway }: AddressChange,
+    signal: AbortSignal | undefined,
+  ): Promise<OwnerReport> => {
+    if (!(await isUp(link, signal))) {
+      return {
+        state: 'unknown',
+        holding: 'unknown',
+        evidence: `ifquery --state does not have ${link.name}`,
+      };
+    }
+    const [flag] = familyOf(to.address) === 'ipv4' ? ['-4'] : ['-6'];
+    const { stdout } = await run(
+      'ip',
+      ['-j', flag, 'route', 'show', 'table', 'all', 'dev', link.name],
+      signal,
+    );
+    const hops = parseRoutes(stdout, familyOf(to.address)).flatMap(({ nexthops }) => nexthops);
+    const reached = gateway === undefined || hops.some((hop) => hop.gateway === gateway.to);
+    return {
+      state: reached ? 'done' : 'busy',
+      holding: 'unknown',
+      evidence: reached
+        ? `ifquery --state has ${link.name}`
+        : `no route of ${link.name} goes through ${gateway.to}`,
+    };
+  };
+
   const isUp = async ({ name }: LinkIdentity, signal: AbortSignal | undefined): Promise<boolean> =>
     (await run('ifquery', ['--state', name], signal)).exitCode === 0;
 
   return {
     kind: 'ifupdown',
-    read: readInterfaces,
+    read: () => readInterfaces(),
     locate: locateInInterfaces,
     edit: editInterfaces,
     judge: async (edits, signal) => {
@@ -112,8 +140,13 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
       const names = namesWith(root, link, [to.address, ...(gateway === undefined ? [] : [gateway.to])]);
       if (!(await isUp(link, signal))) {
         // It was never brought up, or taken down: there is nothing to compare with.
-        await run('ifup', [link.name]);
-        return;
+        const result = await run('ifup', [link.name]);
+        if (result.exitCode === 0) return;
+        throw commandFailed(
+          `ifup ${link.name}`,
+          result,
+          'Look at ip addr and at what it says; the files can be put back with restore.sh from the back-up.',
+        );
       }
       const ask = async (tool: 'ifup' | 'ifdown', configuration: InterfacesFile, name: string) => {
         const { commands, failed } = await wouldRun(tool, configuration, [name], signal);
@@ -167,45 +200,33 @@ export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): Owner
         }
       }
     },
-    report: async ({ link, to, gateway }, signal) => {
-      if (!(await isUp(link, signal))) {
-        return {
-          state: 'unknown',
-          holding: 'unknown',
-          evidence: `ifquery --state does not have ${link.name}`,
-        };
+    report: async (change, signal) => {
+      try {
+        return await report(change, signal);
+      } catch (thrown) {
+        if (!(thrown instanceof RlnetError)) throw thrown;
+        return { state: 'unknown', holding: 'unknown', evidence: thrown.message };
       }
-      const [flag] = familyOf(to.address) === 'ipv4' ? ['-4'] : ['-6'];
-      const { stdout } = await run(
-        'ip',
-        ['-j', flag, 'route', 'show', 'table', 'all', 'dev', link.name],
-        signal,
-      );
-      const hops = parseRoutes(stdout, familyOf(to.address)).flatMap(({ nexthops }) => nexthops);
-      const reached = gateway === undefined || hops.some((hop) => hop.gateway === gateway.to);
-      return {
-        state: reached ? 'done' : 'busy',
-        holding: 'unknown',
-        evidence: reached
-          ? `ifquery --state has ${link.name}`
-          : `no route of ${link.name} goes through ${gateway.to}`,
-      };
     },
   };
 }
 
-async function readInterfaces(): Promise<InterfacesFile> {
-  return readWithSources(interfaces, 0);
+/**
+ * @param root where the host's file system begins, for hosts that are a folder of a test
+ * @throws RlnetError OWNER_FILE_REFUSED
+ */
+export async function readInterfaces(root = '/'): Promise<InterfacesFile> {
+  return readWithSources(join(root, interfaces), root, 0);
 }
 
-async function readWithSources(named: string, depth: number): Promise<InterfacesFile> {
+async function readWithSources(named: string, root: string, depth: number): Promise<InterfacesFile> {
   const file = await readEditable(named);
   if (depth > deepest) throw fileRefused(named, 'sources itself');
   const sources: InterfacesFile[][] = [];
   for (const { kind, patterns } of sourcesIn(file)) {
     const paths: string[] = [];
-    for (const pattern of patterns) paths.push(...(await pathsOf(kind, pattern, file.path)));
-    sources.push(await Promise.all(paths.map((path) => readWithSources(path, depth + 1))));
+    for (const pattern of patterns) paths.push(...(await pathsOf(kind, pattern, file.path, root)));
+    sources.push(await Promise.all(paths.map((path) => readWithSources(path, root, depth + 1))));
   }
   return { file, sources };
 }
@@ -215,12 +236,14 @@ async function pathsOf(
   kind: 'source' | 'source-directory',
   pattern: string,
   from: string,
+  root: string,
 ): Promise<string[]> {
   if (/[$`~'"\\{]/.test(pattern)) {
     throw fileRefused(from, `has “${kind} ${pattern}”, which only a shell can follow`);
   }
   const found: string[] = [];
-  for await (const path of glob(resolve(dirname(from), pattern))) found.push(path);
+  const whole = pattern.startsWith('/') ? join(root, pattern) : resolve(dirname(from), pattern);
+  for await (const path of glob(whole)) found.push(path);
   const ordered = found.toSorted((a, b) => (a < b ? -1 : 1));
   const isFile = async (path: string): Promise<boolean> => (await namesIn(path)) === undefined;
   if (kind === 'source') return keep(ordered, isFile);

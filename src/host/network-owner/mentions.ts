@@ -53,6 +53,8 @@ export interface Mention {
   spans: readonly [Span, ...Span[]];
   /** A gateway that need not be within a network of the link. */
   onLink?: boolean;
+  /** What it is a part of is not brought up at boot by itself. */
+  idle?: boolean;
   /** Why no change of one address can follow what stands here. */
   refused?: string;
 }
@@ -65,7 +67,10 @@ export function placesOf(mentions: readonly Mention[], address: Address): OwnerP
         mention.address === address &&
         ((mention.role === 'address' && mention.own) || mention.role === 'dependent'),
     )
-    .map((mention) => ({ ...placeOf(mention), sets: mention.role === 'address' }));
+    .map((mention) => ({
+      ...placeOf(mention),
+      sets: mention.role === 'address' && mention.idle !== true,
+    }));
 }
 
 /**

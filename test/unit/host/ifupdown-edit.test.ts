@@ -113,6 +113,22 @@ describe('a change of an address in /etc/network/interfaces', () => {
     expect(namesWith(file(rich), change.link, [change.from.address])).toEqual(['eth0', 'eth1']);
   });
 
+  it.each([
+    ['names its link', 'auto lo eth0', true],
+    ['says that it may come up', 'allow-hotplug eth0', true],
+    ['matches names by a pattern', 'auto /eth*', true],
+    ['names another one alone', 'auto eth00 lo', false],
+    ['is a comment', '# auto eth0', false],
+  ])('says whether a boot brings the address up, where a line %s', (_what, line, sets) => {
+    const root = file(`${line}\niface eth0 inet static\n  address 10.77.0.21/24\n`);
+    expect(locateInInterfaces(root, change.link, change.from.address)).toEqual([
+      expect.objectContaining({ line: 3, sets }),
+    ]);
+    expect(editInterfaces(root, change).warnings).toEqual(
+      sets ? [] : [expect.stringMatching(/^\/etc\/network\/interfaces:3 .* does not bring it up at boot/)],
+    );
+  });
+
   it('takes netmask, network, broadcast address and gateway along to another network', () => {
     expect(changedLines(file(rich), elsewhere).slice(0, 10)).toEqual([
       '- address 10.77.0.21',

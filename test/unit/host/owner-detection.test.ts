@@ -114,10 +114,24 @@ describe('the owner of a link', () => {
       'ifupdown',
       {
         ...ifupdown,
-        files: { '/etc/network/interfaces.d/eth0': 'iface eth0 inet static\n' },
+        files: {
+          '/etc/network/interfaces': 'source /etc/network/interfaces.d/*\n',
+          '/etc/network/interfaces.d/eth0': 'iface eth0 inet static\n',
+        },
         networking: 'enabled',
       },
-      'interfaces.d/eth0:1',
+      'at boot) by /etc/network/interfaces.d/eth0:1',
+    ],
+    [
+      'ifupdown',
+      {
+        files: {
+          '/etc/network/interfaces': 'source sites/*/*.cfg\n',
+          '/etc/network/sites/a/net.cfg': 'auto eth0:rs\niface eth0:rs inet static\n',
+          '/run/network/ifstate': 'eth0:rs=eth0:rs\n',
+        },
+      },
+      'up) by /etc/network/sites/a/net.cfg:2',
     ],
   ])('is %s when it says so and nobody else does', async (owner, host, evidence) => {
     const verdict = await detect(host);
@@ -138,11 +152,33 @@ describe('the owner of a link', () => {
     ['has been told to leave it', manager('', '10 (unmanaged)')],
     ['is not used any more', file('/etc/network/interfaces', 'iface eth0 inet static\n')],
     ['has only another link', file('/run/network/ifstate', 'eth01=eth01\n')],
+    [
+      'is not asked to read the file',
+      {
+        ...and(
+          file('/etc/network/interfaces', 'iface lo inet loopback\n'),
+          file('/etc/network/interfaces.d/eth0', 'iface eth0 inet static\n'),
+        ),
+        networking: 'enabled',
+      },
+    ],
+    [
+      'has only files that cannot be followed and has brought up nothing',
+      { ...file('/etc/network/interfaces', 'source $HOME/eth0\n'), networking: 'enabled' },
+    ],
   ])('is nobody who %s', async (_who, host) => {
     expect(await detect(host)).toMatch(/^OWNER_UNKNOWN: /);
     expect(await detect(and(host, networkd('/etc/systemd/network/10-eth0.network')))).toMatch(
       /^systemd-networkd: /,
     );
+  });
+
+  it('is not told where ifupdown has the link and its files cannot be followed', async () => {
+    const unclear = and(
+      file('/etc/network/interfaces', 'source $HOME/eth0\n'),
+      file('/run/network/ifstate', 'eth0=eth0\n'),
+    );
+    expect(await detect(unclear)).toMatch(/^OWNER_FILE_REFUSED: .*which only a shell can follow\.$/);
   });
 
   it('must be one alone, or both are named', async () => {
@@ -182,6 +218,7 @@ describe('an address that is not ours to edit', () => {
     [
       'in a file of cloud-init for ifupdown',
       and(
+        file('/etc/network/interfaces', 'source interfaces.d/*\n'),
         file('/etc/network/interfaces.d/50-cloud-init', 'iface eth0 inet static\n'),
         file('/run/network/ifstate', 'eth0=eth0\n'),
         cloudInit,
