@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, readdir, readFile, watch, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createClock } from '../../src/host/clock.ts';
 import { createExec } from '../../src/host/exec.ts';
 import { createFileEditor } from '../../src/host/file-editor.ts';
+import { attributesOf, furnish } from '../support/file-attributes.ts';
 import { isRoot } from '../support/netns.ts';
 import { execWithPrograms } from '../support/programs.ts';
 import { full } from '../support/sampling.ts';
@@ -19,29 +20,12 @@ const editForever = join(checkout, 'test/support/edit-forever.ts');
 
 const kills = full ? 200 : 10;
 
-/** Everything of a file but its content: as stat, getfattr (ACL and SELinux label among them) and getfacl say it. */
-async function attributesOf(path: string): Promise<string> {
-  const parts = await Promise.all([
-    run('stat', ['--format=%a %u %g %C', path]),
-    run('getfattr', ['--absolute-names', '--dump', '--match=-', path]),
-    run('getfacl', ['--absolute-names', path]),
-  ]);
-  return parts.map(({ stdout }) => stdout).join('\n');
-}
-
 async function furnished(): Promise<{ root: string; path: string }> {
   const root = await temporaryDirectory();
   await mkdir(`${root}/etc`);
   const path = `${root}/etc/hosts`;
   await writeFile(path, 'old');
-  await chown(path, 12, 34);
-  await run('setfacl', ['--modify=user:daemon:r,group:mail:rw,mask::rw', path]);
-  for (const [name, value] of [
-    ['user.note', 'ours'],
-    ['trusted.note', 'theirs'],
-    ['security.selinux', 'system_u:object_r:net_conf_t:s0'],
-  ] as const)
-    await run('setfattr', [`--name=${name}`, `--value=${value}`, path]);
+  await furnish(path);
   return { root, path };
 }
 
