@@ -3,16 +3,19 @@ import type { AddressChange } from '../../src/protocol/address-change.ts';
 import {
   type ConfiguredHost,
   configurationContract,
+  contractsInLab,
   faultContract,
-  networkOwnerContract,
+  moveContract,
   type OwnerUnderTest,
+  powerLossContract,
 } from '../support/contracts/network-owner.ts';
 import type { HostFile } from '../support/lab/owners.ts';
 
 const folder = '/etc/network';
 // Hooks of packages are there too, in if-up.d and its like: they are not the owner's to lose.
 const configuration = '/etc/network/interfaces.d';
-const ifupdown: OwnerUnderTest = { owner: 'ifupdown', kind: 'ifupdown', folders: [configuration] };
+const ifupdown: OwnerUnderTest = { owner: 'ifupdown', kind: 'ifupdown', folders: [configuration], turn: 0 };
+const asInstalled = { ...ifupdown, folders: [folder] };
 
 const file = (name: string, ...lines: string[]): HostFile => ({
   path: `${configuration}/${name}`,
@@ -232,10 +235,13 @@ const unusual: readonly ConfiguredHost[] = [
   },
 ];
 
-networkOwnerContract({ ...ifupdown, folders: [folder] });
-configurationContract(
-  ifupdown,
-  rich,
-  unusual.map((each) => ({ ...each, files: [main, eth1(), ...each.files] })),
-);
-faultContract({ ...ifupdown, folders: [folder] }, { folder, tools: ['/usr/sbin/ifup'] });
+contractsInLab('owner-ifupdown', [
+  configurationContract(
+    ifupdown,
+    rich,
+    unusual.map((each) => ({ ...each, files: [main, eth1(), ...each.files] })),
+  ),
+  moveContract(asInstalled),
+  powerLossContract(asInstalled),
+  faultContract(asInstalled, { folder, tool: '/usr/sbin/ifup', judging: '--no-act' }),
+]);

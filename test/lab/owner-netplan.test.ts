@@ -3,19 +3,23 @@ import type { AddressChange } from '../../src/protocol/address-change.ts';
 import {
   type ConfiguredHost,
   configurationContract,
+  contractsInLab,
   faultContract,
-  networkOwnerContract,
+  moveContract,
   type OwnerUnderTest,
+  powerLossContract,
 } from '../support/contracts/network-owner.ts';
 import type { HostFile } from '../support/lab/owners.ts';
 
 const folder = '/etc/netplan';
-const netplan: OwnerUnderTest = { owner: 'netplan', kind: 'netplan', folders: [folder] };
+const netplan: OwnerUnderTest = { owner: 'netplan', kind: 'netplan', folders: [folder], turn: 1 };
 /** The same on a host whose links NetworkManager has, as netplan has told it to. */
 const onNetworkManager: OwnerUnderTest = {
-  owner: 'NetworkManager',
+  owner: 'netplan',
+  renderer: 'NetworkManager',
   kind: 'netplan',
-  folders: [folder, '/etc/NetworkManager/system-connections'],
+  folders: [folder],
+  turn: 4,
 };
 
 const file = (name: string, ...lines: string[]): HostFile => ({
@@ -272,11 +276,18 @@ const unusual: readonly ConfiguredHost[] = [
   },
 ];
 
-networkOwnerContract(netplan);
-configurationContract(
-  netplan,
-  rich('networkd'),
-  unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
-);
-configurationContract(onNetworkManager, rich('NetworkManager'), []);
-faultContract(netplan, { folder, tools: ['/usr/sbin/netplan'] });
+const faults = { folder, tool: '/usr/sbin/netplan', judging: '--root-dir' };
+
+contractsInLab('owner-netplan', [
+  configurationContract(
+    netplan,
+    rich('networkd'),
+    unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
+  ),
+  moveContract(netplan),
+  powerLossContract(netplan),
+  faultContract(netplan, faults),
+  configurationContract(onNetworkManager, rich('NetworkManager'), []),
+  moveContract(onNetworkManager),
+  powerLossContract(onNetworkManager),
+]);

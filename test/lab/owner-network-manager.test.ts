@@ -1,16 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseAddress } from '../../src/protocol/address.ts';
+import { expect, it } from 'vitest';
+import { familyOf, parseAddress } from '../../src/protocol/address.ts';
 import type { AddressChange } from '../../src/protocol/address-change.ts';
 import { reversed } from '../../src/protocol/network-owner.ts';
+import { describeAddress } from '../../src/protocol/network-snapshot.ts';
 import {
   type ConfiguredHost,
+  type Contract,
   configurationContract,
+  contractsInLab,
   faultContract,
-  networkOwnerContract,
-  OwnerOnHost,
+  moveContract,
   type OwnerUnderTest,
+  pace,
+  powerLossContract,
 } from '../support/contracts/network-owner.ts';
-import { type Lab, upLab } from '../support/lab/lab.ts';
 import type { HostFile } from '../support/lab/owners.ts';
 import { sampleOf } from '../support/sampling.ts';
 
@@ -18,6 +21,7 @@ const networkManager: OwnerUnderTest = {
   owner: 'NetworkManager',
   kind: 'NetworkManager',
   folders: ['/etc/NetworkManager'],
+  turn: 3,
 };
 
 const folder = '/etc/NetworkManager/system-connections';
@@ -235,52 +239,51 @@ const unusual: readonly ConfiguredHost[] = [
   },
 ];
 
-networkOwnerContract(networkManager);
-configurationContract(
-  networkManager,
-  rich,
-  unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
-);
-faultContract(networkManager, { folder, tools: ['/usr/bin/nmcli'] });
+/** On a wire where somebody has the address already. */
+const taken: Contract = {
+  title: 'NetworkManager on a wire where somebody has the address already',
+  kind: 'NetworkManager',
+  hosts: [{ owner: 'NetworkManager' }, {}],
+  wired: true,
+  tests: (host) => {
+    it.each(sampleOf([['ipv4', 'dad-timeout=500'] as const, ['ipv6', 'may-fail=true'] as const], 1))(
+      'does not get an %s address by it, says so, and goes back',
+      async (family, setting) => {
+        const [n1, other] = [host(), host(1)];
+        const card = n1.host.plan.interfaces.find(({ network }) => network === 'internal');
+        const from = card?.addresses.find(({ address }) => familyOf(address) === family);
+        if (from === undefined) throw new Error(`no ${family}`);
+        const to = { ...from, address: parseAddress(family === 'ipv4' ? '10.77.0.121' : 'fd77:0:0:1::121') };
+        const wanted: AddressChange = { link: { name: 'eth0' }, from, to };
+        const words = [`${to.address}/${to.prefixLength}`, 'dev', 'eth0'];
+        const profile = `${folder}/eth0.nmconnection`;
+        await n1.host.execOk(['sed', '-i', `/^\\[ipv4\\]/a ${setting}`, profile]);
+        await n1.host.execOk(['nmcli', 'connection', 'load', profile]);
+        await n1.host.execOk(['nmcli', 'connection', 'up', 'eth0']);
+        const before = await n1.snapshot(from.address);
+        await other.host.execOk(['ip', 'addr', 'add', ...words, 'nodad']);
+        await n1.persist(wanted);
+        expect(await n1.refusal('activate', wanted, pace)).toMatchObject({ code: 'OWNER_NOT_TAKEN_UP' });
+        await n1.restore(wanted);
+        await n1.activate(reversed(wanted));
+        const after = await n1.snapshot(from.address);
+        const addresses = ({ addresses }: typeof before) => addresses.map(describeAddress).toSorted();
+        expect(addresses(after)).toEqual(addresses(before));
+        await other.host.execOk(['ip', 'addr', 'del', ...words]);
+        await n1.host.execOk(['rm', '-r', '/var/lib/rlnet/renumbering/backup']);
+      },
+    );
+  },
+};
 
-describe('NetworkManager on a wire where somebody has the address already', () => {
-  let lab: Lab;
-  beforeAll(async () => {
-    lab = await upLab({ name: 'owner-networkmanager-taken', hosts: [{ owner: 'NetworkManager' }, {}] });
-  });
-  afterAll(() => lab?.down());
-
-  it.each(
-    sampleOf(
-      [
-        ['an IPv4 address', 'fd77:0:0:1::21', 'dad-timeout=500', change],
-        [
-          'an IPv6 address',
-          '10.77.0.21',
-          'may-fail=true',
-          { ...change, from: at('fd77:0:0:1::21', 64), to: at('fd77:0:0:1::121', 64) },
-        ],
-      ] as const,
-      1,
-    ),
-  )('does not get %s by it, says so, and goes back', async (_what, other, setting, wanted) => {
-    const n1 = new OwnerOnHost(lab.host('n1'), 'NetworkManager');
-    const { from, to } = wanted;
-    const taken = [`${to.address}/${to.prefixLength}`, 'dev', 'eth0'];
-    const profile = `${folder}/eth0.nmconnection`;
-    await n1.host.execOk(['sed', '-i', `/^\\[ipv4\\]/a ${setting}`, profile]);
-    await n1.host.execOk(['nmcli', 'connection', 'load', profile]);
-    await n1.host.execOk(['nmcli', 'connection', 'up', 'eth0']);
-    const before = await n1.snapshot(from.address);
-    await lab.host('n2').execOk(['ip', 'addr', 'add', ...taken, 'nodad']);
-    await n1.persist(wanted);
-    expect(await n1.refusal('activate', wanted)).toMatchObject({ code: 'OWNER_NOT_TAKEN_UP' });
-    await n1.restore(wanted);
-    await n1.activate(reversed(wanted));
-    const after = await n1.snapshot(from.address);
-    expect(after.addresses.map(({ address }) => address)).toContain(other);
-    expect(after.addresses).toHaveLength(before.addresses.length);
-    await lab.host('n2').execOk(['ip', 'addr', 'del', ...taken]);
-    await n1.host.execOk(['rm', '-r', '/var/lib/rlnet/renumbering/backup']);
-  });
-});
+contractsInLab('owner-networkmanager', [
+  configurationContract(
+    networkManager,
+    rich,
+    unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
+  ),
+  moveContract(networkManager),
+  powerLossContract(networkManager),
+  faultContract(networkManager, { folder, tool: '/usr/bin/nmcli', judging: '--offline' }),
+  taken,
+]);

@@ -3,9 +3,11 @@ import type { AddressChange } from '../../src/protocol/address-change.ts';
 import {
   type ConfiguredHost,
   configurationContract,
+  contractsInLab,
   faultContract,
-  networkOwnerContract,
+  moveContract,
   type OwnerUnderTest,
+  powerLossContract,
 } from '../support/contracts/network-owner.ts';
 import type { HostFile } from '../support/lab/owners.ts';
 
@@ -13,6 +15,7 @@ const networkd: OwnerUnderTest = {
   owner: 'networkd',
   kind: 'systemd-networkd',
   folders: ['/etc/systemd/network'],
+  turn: 2,
 };
 
 const folder = '/etc/systemd/network';
@@ -274,10 +277,13 @@ const unusual: readonly ConfiguredHost[] = [
   },
 ];
 
-networkOwnerContract(networkd);
-configurationContract(
-  networkd,
-  rich,
-  unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
-);
-faultContract(networkd, { folder, tools: ['/usr/bin/networkctl'] });
+contractsInLab('owner-networkd', [
+  configurationContract(
+    networkd,
+    rich,
+    unusual.map((each) => ({ ...each, files: [...each.files, eth1] })),
+  ),
+  moveContract(networkd),
+  powerLossContract(networkd),
+  faultContract(networkd, { folder, tool: '/usr/bin/networkctl' }),
+]);

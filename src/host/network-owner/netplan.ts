@@ -147,8 +147,9 @@ async function writeConfiguration(
   }
 }
 
-/** All files below a directory, in the order of their names, as lines; each file begins with its name. */
+/** All files below a directory that may not be there, in the order of their names, as lines; each file begins with its name. */
 async function linesBelow(directory: string): Promise<string[]> {
+  if (!(await isThere(directory))) return [];
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const lines: string[] = [];

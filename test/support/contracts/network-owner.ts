@@ -17,17 +17,22 @@ import {
 import { parseRoutes, parseRules } from '../../../src/protocol/routing.ts';
 import { type Host, type Lab, upLab } from '../lab/lab.ts';
 import type { HostFile } from '../lab/owners.ts';
-import type { HostSpec, Owner } from '../lab/plan.ts';
+import type { HostSpec, Owner, Renderer } from '../lab/plan.ts';
 import { waitFor } from '../lab/run.ts';
-import { sampleOf } from '../sampling.ts';
+import { renumbered } from '../renumbered.ts';
+import { full, sampleOf } from '../sampling.ts';
 
 /** One owner of network configuration on real hosts, and what of the contract has to be written in its own language. */
 export interface OwnerUnderTest {
   /** As the lab knows it. */
   owner: Owner;
+  /** Of netplan. */
+  renderer?: Renderer;
   kind: OwnerKind;
   /** Folders that the owner reads: all in them is compared, names too. */
   folders: readonly string[];
+  /** Which of the cases an ordinary run begins with where it takes a sample: another one for each owner, so that together they see many. */
+  turn: number;
 }
 
 /** A configuration to give to a host, and the change to make in it. */
@@ -43,18 +48,59 @@ export interface ConfiguredHost {
 export interface OwnerFaults {
   /** The folder with the file that is to change. */
   folder: string;
-  /** The programs of the owner that `activate` asks, by path: to be replaced by others that hang, fail, or lie. */
-  tools: readonly string[];
+  /** The program of the owner that `activate` asks, by path: to be replaced by another that hangs, fails, or lies. */
+  tool: string;
+  /** An argument by which the same program is told to judge files; undefined where the owner has no judge. */
+  judging?: string;
+}
+
+/** Tests of one owner that need hosts of their own, and can run while others do. */
+export interface Contract {
+  title: string;
+  kind: OwnerKind;
+  hosts: readonly HostSpec[];
+  /** Whether the hosts are on a wire with others; else each is alone, so that all can use the same addresses. */
+  wired?: boolean;
+  /** @param host of the hosts, the first unless told */
+  tests: (host: (nth?: number) => OwnerOnHost) => void;
+}
+
+/** Boots the hosts of all contracts in one lab, and keeps the contracts side by side: most of their time is waiting for boots. */
+export function contractsInLab(name: string, contracts: readonly Contract[]): void {
+  let lab: Lab;
+  beforeAll(async () => {
+    lab = await upLab({ name, hosts: contracts.flatMap(({ hosts }) => hosts) });
+    const alone = contracts.flatMap(({ wired = false, hosts }) => hosts.map(() => !wired));
+    // One after the other: they change the same set of the packet filter.
+    for (const [index, host] of lab.hosts.entries()) if (alone[index] === true) await host.cut();
+  });
+  afterAll(() => lab?.down());
+
+  let before = 0;
+  for (const { title, kind, hosts, tests } of contracts) {
+    const first = before;
+    before += hosts.length;
+    describe(title, { concurrent: true }, () => {
+      describe('one test after the other', { concurrent: false }, () => {
+        tests((nth = 0) => new OwnerOnHost(lab.host(`n${first + nth + 1}`), kind));
+      });
+    });
+  }
 }
 
 /** How long an owner may take to bring addresses up at boot, on a busy machine. */
 const patienceMs = 60_000;
 const directory = '/var/lib/rlnet/renumbering/backup';
 const driver = [
+  // It is called many times: most of what a call costs is compiling the same sources.
+  'env',
+  'NODE_COMPILE_CACHE=/var/cache/owner-driver',
   '/opt/rlnet/bin/node',
   '--disable-warning=ExperimentalWarning',
   '/opt/redislabs/standin/test/support/lab/owner-driver.ts',
 ];
+
+type Call = 'plan' | 'backUp' | 'persist' | 'activate' | 'readBack' | 'restore';
 
 export class OwnerOnHost {
   readonly host: Host;
@@ -65,7 +111,9 @@ export class OwnerOnHost {
     this.kind = kind;
   }
 
-  detect(change: AddressChange): Promise<{ kind: string; owner?: OwnerKind; evidence?: string[] }> {
+  detect(
+    change: AddressChange,
+  ): Promise<{ kind: string; owner?: OwnerKind; evidence?: string[]; error?: ErrorReport }> {
     return this.#call('detect', change);
   }
   plan(change: AddressChange): Promise<{ diff: string; warnings: string[] }> {
@@ -90,25 +138,41 @@ export class OwnerOnHost {
     return this.#call('restore', change);
   }
 
-  /** The code of the refusal; undefined where there was none. */
-  async refusal(call: 'plan' | 'backUp' | 'persist' | 'activate' | 'restore', change: AddressChange) {
-    return (await this.#run(call, change)).error;
+  /** One call after the other, in one process: the result is that of the last. */
+  inOneGo(change: AddressChange, ...calls: ('persist' | 'activate' | 'restore')[]): Promise<void> {
+    return this.#call(calls.join('+'), change);
   }
 
-  async #call<T>(call: string, change: AddressChange): Promise<T> {
-    const answer = await this.#run(call, change);
+  /**
+   * The error of a call; undefined where there was none.
+   * @param pace by how much less time rlnet has than it grants
+   */
+  async refusal(call: Call, change: AddressChange, pace = 1): Promise<ErrorReport | undefined> {
+    return (await this.#run(call, change, pace)).error;
+  }
+
+  async #call<T>(calls: string, change: AddressChange): Promise<T> {
+    const answer = await this.#run(calls, change);
     if (answer.error !== undefined) {
-      throw new Error(`${call} on ${this.host.name}: ${answer.error.code}: ${answer.error.message}`);
+      throw new Error(`${calls} on ${this.host.name}: ${answer.error.code}: ${answer.error.message}`);
     }
     return answer.result as T;
   }
 
-  async #run(call: string, change: AddressChange): Promise<{ result?: unknown; error?: ErrorReport }> {
-    const argv = [...driver, this.kind, call, JSON.stringify(change), directory];
+  async #run(
+    calls: string,
+    change: AddressChange,
+    pace = 1,
+  ): Promise<{ result?: unknown; error?: ErrorReport }> {
+    const argv = [...driver, this.kind, calls, JSON.stringify(change), directory, `${pace}`];
     return JSON.parse(await this.host.execOk(argv, { timeoutMs: 150_000 })) as {
       result?: unknown;
       error?: ErrorReport;
     };
+  }
+
+  async sh(script: string): Promise<string> {
+    return this.host.execOk(['sh', '-euc', script]);
   }
 
   /** What a swap does: the new address in the place of the old one, in the kernel alone. */
@@ -135,24 +199,26 @@ export class OwnerOnHost {
     return this.snapshot(change.from.address);
   }
 
-  /** All that the kernel has, once no address is tentative any more and every link that is up has its link-local address. */
-  snapshot(wanted?: Address): Promise<NetworkSnapshot> {
+  /**
+   * All that the kernel has, once no address is tentative any more and every link that is up has its link-local address.
+   * @param wanted one of these has to be there
+   */
+  snapshot(...wanted: Address[]): Promise<NetworkSnapshot> {
     return waitFor(`${this.host.name} to have settled`, { timeoutMs: patienceMs }, async () => {
-      const ip = async (...words: string[]): Promise<string> =>
-        this.host.execOk(['ip', '-j', '-d', ...words]);
+      const answers = await this.sh(
+        'for what in addr "-4 route show table all" "-6 route show table all" "-4 rule" "-6 rule"; do ip -j -d $what; echo --; done',
+      );
+      const [addresses = '', routes4 = '', routes6 = '', rules4 = '', rules6 = ''] = answers.split('--\n');
       const now: NetworkSnapshot = {
-        ...parseLinks(await ip('addr')),
-        routes: [
-          ...parseRoutes(await ip('-4', 'route', 'show', 'table', 'all'), 'ipv4'),
-          ...parseRoutes(await ip('-6', 'route', 'show', 'table', 'all'), 'ipv6'),
-        ],
-        rules: [...parseRules(await ip('-4', 'rule'), 'ipv4'), ...parseRules(await ip('-6', 'rule'), 'ipv6')],
+        ...parseLinks(addresses),
+        routes: [...parseRoutes(routes4, 'ipv4'), ...parseRoutes(routes6, 'ipv6')],
+        rules: [...parseRules(rules4, 'ipv4'), ...parseRules(rules6, 'ipv6')],
       };
       const busy = now.addresses.some(({ flags }) => flags.includes('tentative'));
       const local = (name: string): boolean =>
         now.addresses.some(({ link, address }) => link === name && address.startsWith('fe80:'));
       const links = now.links.filter(({ loopback }) => !loopback);
-      const here = wanted === undefined || now.addresses.some(({ address }) => address === wanted);
+      const here = wanted.length === 0 || now.addresses.some(({ address }) => wanted.includes(address));
       return !busy && here && links.every(({ name, up }) => up && local(name)) ? now : undefined;
     });
   }
@@ -180,17 +246,22 @@ const moves: readonly Move[] = (['ipv4', 'ipv6'] as const).flatMap((family) =>
   ),
 );
 
-/** The default routes of the lab's hosts go through eth1; an address of eth0 has no gateway to keep. */
+/**
+ * The default routes of the lab's hosts go through eth1, whose gateway can stay where it is only in the same network; an address of eth0 has none.
+ */
 function changeOf(host: Host, { family, subnet, gateway }: Move): AddressChange {
-  const network = gateway === 'with a new gateway' ? 'external' : 'internal';
-  const card = host.plan.interfaces.find((each) => each.network === network);
+  const same = subnet === 'the same subnet';
+  const moves = gateway === 'with a new gateway';
+  const card = host.plan.interfaces.find(
+    ({ network }) => network === (same || moves ? 'external' : 'internal'),
+  );
   const from = card?.addresses.find(({ address }) => familyOf(address) === family);
-  if (card === undefined || from === undefined) throw new Error(`no ${family} on ${network}`);
-  const base = subnet === 'the same subnet' ? from.address.replace(/(\.\d+|::.*)$/, '') : undefined;
+  if (card === undefined || from === undefined) throw new Error(`no ${family} to change on ${host.name}`);
+  const base = same ? from.address.replace(/(\.\d+|::.*)$/, '') : undefined;
   const prefix = base ?? (family === 'ipv4' ? '10.79.0' : 'fd79:0:0:1');
   const of = (last: string): Address =>
     parseAddress(family === 'ipv4' ? `${prefix}.${last}` : `${prefix}::${last}`);
-  const old = card.gateways.find((address) => familyOf(address) === family);
+  const old = moves ? card.gateways.find((address) => familyOf(address) === family) : undefined;
   return {
     link: { name: card.name, mac: card.mac },
     from,
@@ -199,262 +270,369 @@ function changeOf(host: Host, { family, subnet, gateway }: Move): AddressChange 
   };
 }
 
-/** What differs between two snapshots and has nothing to do with the change; words for people. */
-function beside(
-  { from, to: { address }, gateway }: AddressChange,
-  before: NetworkSnapshot,
-  after: NetworkSnapshot,
-): string[] {
-  const own = [from.address, address, ...(gateway === undefined ? [] : [gateway.from, gateway.to])];
-  const networks = [from.address, address].map((each) => each.replace(/(\d+|:[^:]*)$/, ''));
-  return compareSnapshots(before, after)
-    .map(describeDifference)
-    .filter(
-      (text) => !own.some((each) => text.includes(each)) && !networks.some((each) => text.includes(each)),
-    );
+function differences(expected: NetworkSnapshot, actual: NetworkSnapshot): string[] {
+  return compareSnapshots(expected, actual).map(describeDifference);
 }
 
-/** What every owner of network configuration keeps, on a real host that it owns. */
-export function networkOwnerContract(subject: OwnerUnderTest): void {
-  const { owner, kind, folders } = subject;
+/** The cases of a sample of one begin with another one each turn. */
+function sampleFrom<T>(turn: number, cases: readonly T[]): readonly T[] {
+  const at = turn % cases.length;
+  return sampleOf([...cases.slice(at), ...cases.slice(0, at)], 1);
+}
 
-  describe(`${kind} keeps the contract of NetworkOwner on a real host`, () => {
-    let lab: Lab;
-    const on = (name: string): OwnerOnHost => new OwnerOnHost(lab.host(name), kind);
-    const spec = (last: string): HostSpec => ({
-      owner,
-      extraInternal: [`10.78.0.${last}/24`, `fd78:0:0:1::${last}/64`],
-    });
+const hostOf = ({ owner, renderer }: OwnerUnderTest, more: HostSpec = {}): HostSpec => ({
+  owner,
+  ...(renderer === undefined ? {} : { renderer }),
+  ...more,
+});
+/** Two more addresses on eth0, of another network. */
+const withMore = (last: number): HostSpec => ({
+  extraInternal: [`10.78.0.${last}/24`, `fd78:0:0:1::${last}/64`],
+});
 
-    beforeAll(async () => {
-      lab = await upLab({ name: `owner-${owner.toLowerCase()}`, hosts: [spec('124'), spec('125')] });
-    });
-    afterAll(() => lab?.down());
+function titled({ kind, renderer }: OwnerUnderTest, what: string): string {
+  return `${kind}${renderer === undefined ? '' : ` for ${renderer}`} ${what}`;
+}
 
-    it('is found to own the link, and nobody else is', async () => {
-      const n1 = on('n1');
-      const change = changeOf(n1.host, {
-        family: 'ipv4',
-        subnet: 'the same subnet',
-        gateway: 'with its gateway as it is',
+/** There and back, with a reboot on either side. */
+export function moveContract(subject: OwnerUnderTest): Contract {
+  const { kind, folders, turn } = subject;
+  return {
+    title: titled(subject, 'moves an address and nothing else'),
+    kind,
+    hosts: [hostOf(subject, withMore(130 + 2 * turn))],
+    tests: (host) => {
+      it('is found to own the link, and nobody else is', async () => {
+        const n1 = host();
+        for (const family of ['ipv4', 'ipv6'] as const) {
+          const change = changeOf(n1.host, {
+            family,
+            subnet: 'the same subnet',
+            gateway: 'with its gateway as it is',
+          });
+          expect(await n1.detect(change)).toMatchObject({ kind: 'owned', owner: kind });
+          expect((await n1.locate(change)).filter(({ sets }) => sets)).toHaveLength(1);
+        }
       });
-      expect(await n1.detect(change)).toMatchObject({ kind: 'owned', owner: kind });
-      expect((await n1.locate(change)).filter(({ sets }) => sets)).toHaveLength(1);
-    });
 
-    it.each(sampleOf(moves, 1))(
-      'moves an $family address to $subnet, $gateway, and back, each lasting over a reboot',
-      async (move) => {
-        const n1 = on('n1');
-        const change = changeOf(n1.host, move);
-        const before = { kernel: await n1.snapshot(change.from.address), files: await n1.files(folders) };
-        await n1.swap(change);
-        await n1.persist(change);
-        expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
-        await n1.activate(change);
-        const activated = await n1.snapshot(change.to.address);
-        await n1.host.reboot({ addresses: false });
-        const rebooted = await n1.snapshot(change.to.address);
-        for (const kernel of [activated, rebooted]) {
-          expect(kernel.addresses.filter(({ address }) => address === change.from.address)).toEqual([]);
-          expect(kernel.addresses).toContainEqual(
-            expect.objectContaining({ ...change.to, link: change.link.name }),
-          );
-          expect(beside(change, before.kernel, kernel)).toEqual([]);
-          if (change.gateway !== undefined) {
-            const gateways = kernel.routes.flatMap(({ nexthops }) => nexthops.map(({ gateway }) => gateway));
-            expect(gateways).toContain(change.gateway.to);
-            expect(gateways).not.toContain(change.gateway.from);
+      it.each(sampleFrom(turn, moves))(
+        'moves an $family address to $subnet, $gateway, and back, each lasting over a reboot',
+        async (move) => {
+          const n1 = host();
+          const change = changeOf(n1.host, move);
+          const before = { kernel: await n1.snapshot(change.from.address), files: await n1.files(folders) };
+          const wanted = renumbered(before.kernel, change);
+          await n1.swap(change);
+          await n1.persist(change);
+          expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
+          await n1.activate(change);
+          expect(differences(wanted, await n1.snapshot(change.to.address))).toEqual([]);
+          await n1.host.reboot({ addresses: false });
+          expect(differences(wanted, await n1.snapshot(change.to.address))).toEqual([]);
+
+          await n1.restore(change);
+          expect(await n1.files(folders)).toBe(before.files);
+          await n1.activate(reversed(change));
+          expect(differences(before.kernel, await n1.snapshot(change.from.address))).toEqual([]);
+          await n1.host.reboot();
+          expect(differences(before.kernel, await n1.snapshot(change.from.address))).toEqual([]);
+          expect(await n1.files(folders)).toBe(before.files);
+          await n1.host.execOk(['rm', '-r', directory]);
+        },
+      );
+    },
+  };
+}
+
+/** A move and its way back, in the order in which a renumbering makes them, and what the next boot brings after each. */
+const steps: readonly (readonly [step: string, brings: 'old' | 'new'])[] = [
+  ['the back-up', 'old'],
+  ['the swap', 'old'],
+  ['persist', 'new'],
+  ['activate', 'new'],
+  ['a reboot', 'new'],
+  ['restore', 'old'],
+  ['activate on the way back', 'old'],
+];
+
+/** Calls that take a while, with the step before each. */
+const inTheMiddle = [
+  ['persist', 'the swap'],
+  ['activate', 'persist'],
+  ['restore', 'a reboot'],
+] as const;
+
+interface Outage {
+  when: string;
+  family: Family;
+  /** The step that is done. */
+  last: string;
+  /** The one that has begun. */
+  at?: string;
+  /** What the boot after it brings; either where it is not said. */
+  brings?: 'old' | 'new';
+}
+
+const outages: readonly Outage[] = (['ipv4', 'ipv6'] as const).flatMap((family): Outage[] => [
+  ...steps.map(([last, brings]) => ({ when: `after ${last}`, family, last, brings })),
+  ...inTheMiddle.map(([at, last]) => ({ when: `in the middle of ${at}`, family, last, at })),
+]);
+
+/** `kill -9` of the host. */
+export function powerLossContract(subject: OwnerUnderTest): Contract {
+  const { kind, folders, turn } = subject;
+  return {
+    title: titled(subject, 'survives the loss of power'),
+    kind,
+    hosts: [hostOf(subject, withMore(131 + 2 * turn))],
+    tests: (host) => {
+      const perform = async (n1: OwnerOnHost, step: string, change: AddressChange): Promise<void> => {
+        switch (step) {
+          case 'the back-up':
+            return n1.backUp(change);
+          case 'the swap':
+            return n1.swap(change);
+          case 'persist':
+            return n1.persist(change);
+          case 'activate':
+            return n1.activate(change);
+          case 'a reboot':
+            return n1.host.reboot({ addresses: false });
+          case 'restore':
+            return n1.restore(change);
+          case 'activate on the way back':
+            return n1.activate(reversed(change));
+          default:
+            throw new Error(`no step ${step}`);
+        }
+      };
+
+      it.each(sampleFrom(turn * 3 + 2, outages))(
+        'comes up all old or all new when it is lost $when ($family), and repeating the calls ends it',
+        async (outage) => {
+          const n1 = host();
+          const change = changeOf(n1.host, {
+            family: outage.family,
+            subnet: 'another subnet',
+            gateway: 'with a new gateway',
+          });
+          const before = { kernel: await n1.snapshot(change.from.address), files: await n1.files(folders) };
+          const wanted = renumbered(before.kernel, change);
+          const names = steps.map(([step]) => step);
+          for (const step of names.slice(0, names.indexOf(outage.last) + 1)) {
+            await perform(n1, step, change);
+            // A reboot has shown the new one before: what follows begins when the owner is done.
+            if (step === 'a reboot') await n1.snapshot(change.to.address);
           }
-        }
-        expect(compareSnapshots(activated, rebooted).map(describeDifference)).toEqual([]);
+          if (outage.at !== undefined) {
+            const cutOff = perform(n1, outage.at, change).catch(() => {});
+            // Of the second or so that it takes; wherever that is, it has to come out well.
+            await new Promise((resolve) => setTimeout(resolve, 800));
+            await n1.host.kill();
+            await cutOff;
+          } else {
+            await n1.host.kill();
+          }
+          await n1.host.start({ addresses: false });
 
-        await n1.restore(change);
-        expect(await n1.files(folders)).toBe(before.files);
-        await n1.activate(reversed(change));
-        const restored = await n1.snapshot(change.from.address);
-        await n1.host.reboot();
-        for (const kernel of [restored, await n1.snapshot(change.from.address)]) {
-          expect(compareSnapshots(before.kernel, kernel).map(describeDifference)).toEqual([]);
-        }
-        await n1.host.execOk(['rm', '-r', directory]);
-      },
-    );
+          const { from, to } = change;
+          const kernel = await n1.snapshot(from.address, to.address);
+          const isOld = kernel.addresses.some(({ address }) => address === from.address);
+          const brings = isOld ? 'old' : 'new';
+          expect(brings).toBe(outage.brings ?? brings);
+          expect(differences(isOld ? before.kernel : wanted, kernel)).toEqual([]);
+          expect(await n1.readBack(change)).toMatchObject({ files: isOld ? 'from' : 'to' });
 
-    it.each(sampleOf(['persist', 'restore', 'activate', 'backUp'] as const, 1))(
-      'ends all old or all new when power is lost after %s, and repeating the calls ends it',
-      async (last) => {
-        const n2 = on('n2');
-        const change = changeOf(n2.host, {
-          family: 'ipv4',
-          subnet: 'another subnet',
-          gateway: 'with a new gateway',
-        });
-        const before = { kernel: await n2.snapshot(change.from.address), files: await n2.files(folders) };
-        await n2.backUp(change);
-        if (last !== 'backUp') {
-          await n2.swap(change);
-          await n2.persist(change);
-        }
-        if (last === 'activate' || last === 'restore') await n2.activate(change);
-        if (last === 'restore') await n2.restore(change);
-        await n2.host.kill();
-        await n2.host.start({ addresses: false });
-
-        const old = last === 'backUp' || last === 'restore';
-        const kernel = await n2.snapshot(old ? change.from.address : change.to.address);
-        expect(kernel.addresses.map(({ address }) => address)).not.toContain(
-          old ? change.to.address : change.from.address,
-        );
-        expect(beside(change, before.kernel, kernel)).toEqual([]);
-        expect(await n2.readBack(change)).toMatchObject({ files: old ? 'from' : 'to' });
-
-        await n2.persist(change);
-        await n2.activate(change);
-        await n2.persist(change);
-        await n2.activate(change);
-        await n2.restore(change);
-        await n2.restore(change);
-        await n2.activate(reversed(change));
-        await n2.activate(reversed(change));
-        expect(await n2.files(folders)).toBe(before.files);
-        const after = await n2.snapshot(change.from.address);
-        expect(compareSnapshots(before.kernel, after).map(describeDifference)).toEqual([]);
-        await n2.host.execOk(['rm', '-r', directory]);
-      },
-    );
-  });
+          await n1.inOneGo(change, 'persist', 'activate', 'persist', 'activate');
+          expect(differences(wanted, await n1.snapshot(to.address))).toEqual([]);
+          await n1.inOneGo(change, 'restore', 'restore');
+          await n1.inOneGo(reversed(change), 'activate', 'activate');
+          expect(await n1.files(folders)).toBe(before.files);
+          expect(differences(before.kernel, await n1.snapshot(from.address))).toEqual([]);
+          await n1.host.execOk(['rm', '-r', directory]);
+        },
+      );
+    },
+  };
 }
 
 /** Row by row the same: configuration as people have it, in the owner's own language. */
 export function configurationContract(
-  { owner, kind, folders }: OwnerUnderTest,
+  subject: OwnerUnderTest,
   rich: ConfiguredHost & { diff: string },
   unusual: readonly ConfiguredHost[],
-): void {
-  describe(`${kind} keeps all else in its files as it was`, () => {
-    let lab: Lab;
-    beforeAll(async () => {
-      lab = await upLab({ name: `owner-${owner.toLowerCase()}-files`, hosts: [{ owner }] });
-    });
-    afterAll(() => lab?.down());
+): Contract {
+  const { kind, folders, turn } = subject;
+  return {
+    title: titled(subject, 'keeps all else in its files as it was'),
+    kind,
+    hosts: [hostOf(subject)],
+    tests: (host) => {
+      const thereAndBack = async (configured: ConfiguredHost & { diff?: string }): Promise<void> => {
+        const { change, diff } = configured;
+        const n1 = host();
+        const kernel = await n1.configure(folders, configured);
+        const files = await n1.files(folders);
+        const wanted = renumbered(kernel, change);
+        if (diff !== undefined) expect((await n1.plan(change)).diff).toBe(diff);
+        expect(await n1.detect(change)).toMatchObject({ kind: 'owned', owner: kind });
+        await n1.inOneGo(change, 'persist', 'activate');
+        expect(differences(wanted, await n1.snapshot(change.to.address))).toEqual([]);
+        expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
+        await n1.host.reboot({ addresses: false });
+        expect(differences(wanted, await n1.snapshot(change.to.address))).toEqual([]);
+        await n1.restore(change);
+        expect(await n1.files(folders)).toBe(files);
+        await n1.activate(reversed(change));
+        expect(differences(kernel, await n1.snapshot(change.from.address))).toEqual([]);
+        await n1.host.execOk(['rm', '-r', directory]);
+      };
 
-    const thereAndBack = async (configured: ConfiguredHost): Promise<void> => {
-      const { change } = configured;
-      const n1 = new OwnerOnHost(lab.host('n1'), kind);
-      const kernel = await n1.configure(folders, configured);
-      const files = await n1.files(folders);
-      await n1.persist(change);
-      await n1.activate(change);
-      const activated = await n1.snapshot(change.to.address);
-      expect(activated.addresses.map(({ address }) => address)).not.toContain(change.from.address);
-      expect(beside(change, kernel, activated)).toEqual([]);
-      expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
-      await n1.host.reboot({ addresses: false });
-      const rebooted = await n1.snapshot(change.to.address);
-      expect(compareSnapshots(activated, rebooted).map(describeDifference)).toEqual([]);
-      await n1.restore(change);
-      expect(await n1.files(folders)).toBe(files);
-      await n1.activate(reversed(change));
-      const restored = await n1.snapshot(change.from.address);
-      expect(compareSnapshots(kernel, restored).map(describeDifference)).toEqual([]);
-      await n1.host.execOk(['rm', '-r', directory]);
-    };
+      it(`shows one change and no more in ${rich.title}, and makes it there and back`, () =>
+        thereAndBack(rich));
 
-    it(`shows one change and no more in ${rich.title}, and makes it there and back`, async () => {
-      const n1 = new OwnerOnHost(lab.host('n1'), kind);
-      await n1.configure(folders, rich);
-      expect((await n1.plan(rich.change)).diff).toBe(rich.diff);
-      await thereAndBack(rich);
-    });
-
-    it.each(sampleOf(unusual, 1))('understands $title as the owner does', thereAndBack);
-  });
+      it.each(sampleFrom(turn, unusual))('understands $title as the owner does', thereAndBack);
+    },
+  };
 }
 
+/** How a tool can go wrong, in a shell's words, and what is said of it where it judges and where it is to take files up. */
+const badTools = [
+  ['fails', 'echo no >&2; exit 1', 'OWNER_REJECTED', 'COMMAND_FAILED'],
+  ['lies', 'exit 0', 'OWNER_REJECTED', 'OWNER_NOT_TAKEN_UP'],
+  ['hangs', 'exec sleep 1000', 'COMMAND_TIMEOUT', 'COMMAND_TIMEOUT'],
+] as const;
+
+/** In an ordinary run what does not come is waited for a fifth of the time. */
+export const pace = full ? 1 : 5;
+
 /** What goes wrong is said with a code, and nothing is half-changed. */
-export function faultContract(
-  { owner, kind, folders }: OwnerUnderTest,
-  { folder, tools }: OwnerFaults,
-): void {
-  describe(`${kind} leaves nothing half-changed when something fails`, () => {
-    let lab: Lab;
-    let n1: OwnerOnHost;
-    let change: AddressChange;
-    let files: string;
-    beforeAll(async () => {
-      lab = await upLab({ name: `owner-${owner.toLowerCase()}-faults`, hosts: [{ owner }] });
-      n1 = new OwnerOnHost(lab.host('n1'), kind);
-      change = changeOf(n1.host, { family: 'ipv4', subnet: 'another subnet', gateway: 'with a new gateway' });
-      files = await n1.files(folders);
-    });
-    afterAll(() => lab?.down());
+export function faultContract(subject: OwnerUnderTest, { folder, tool, judging }: OwnerFaults): Contract {
+  const { kind, folders, turn } = subject;
+  return {
+    title: titled(subject, 'leaves nothing half-changed when something fails'),
+    kind,
+    hosts: [hostOf(subject)],
+    tests: (host) => {
+      let n1: OwnerOnHost;
+      let change: AddressChange;
+      let files: string;
+      let kernel: NetworkSnapshot;
+      beforeAll(async () => {
+        n1 = host();
+        change = changeOf(n1.host, {
+          family: 'ipv4',
+          subnet: 'another subnet',
+          gateway: 'with a new gateway',
+        });
+        kernel = await n1.snapshot(change.from.address);
+        files = await n1.files(folders);
+      });
 
-    const sh = (script: string): Promise<string> => n1.host.execOk(['sh', '-euc', script]);
-    const unchanged = async (): Promise<void> => {
-      expect(await n1.files(folders)).toBe(files);
-      expect((await n1.snapshot(change.from.address)).addresses.map(({ address }) => address)).not.toContain(
-        change.to.address,
+      const unchanged = async (): Promise<void> => {
+        expect(await n1.files(folders)).toBe(files);
+        expect(differences(kernel, await n1.snapshot(change.from.address))).toEqual([]);
+      };
+      /** Puts another program in the place of the tool; where a word is given, for calls with such an argument alone. */
+      const replaceTool = async (script: string, word?: string): Promise<void> => {
+        // A program can go by several names, and see by which it is called (ifup, ifdown).
+        await n1.sh(`rm -rf /run/real; mkdir /run/real; cp --dereference ${tool} /run/real/
+          for name in $(find -L $(dirname ${tool}) -samefile ${tool}); do cp --dereference ${tool} /run/real/$(basename $name); done`);
+        const real = 'exec "/run/real/$(basename "$0")" "$@"';
+        const text =
+          word === undefined ? script : `case " $* " in *" ${word} "*) ${script} ;; *) ${real} ;; esac`;
+        await n1.host.writeFile('/run/fake-tool', `#!/bin/sh\n${text}\n`, 0o755);
+        await n1.sh(`mount --bind /run/fake-tool ${tool}`);
+      };
+
+      it('says which link has the MAC address now where it was renamed, and changes none', async () => {
+        const { name, mac = '' } = change.link;
+        await n1.sh(`ip link set ${name} down; ip link set ${name} name other`);
+        for (const call of ['persist', 'activate'] as const) {
+          expect(await n1.refusal(call, change)).toMatchObject({
+            code: 'OWNER_LINK_GONE',
+            message: expect.stringContaining(`other is the one with ${mac}`),
+          });
+        }
+        expect(await n1.files(folders)).toBe(files);
+        await n1.sh(`ip link set other name ${name}`);
+      });
+
+      it('goes back in its files where the link has vanished in the middle of the change', async () => {
+        await n1.host.reboot();
+        await n1.persist(change);
+        await n1.sh(`ip link del ${change.link.name}`);
+        expect(await n1.refusal('activate', change)).toMatchObject({ code: 'OWNER_LINK_GONE' });
+        await n1.restore(change);
+        expect(await n1.files(folders)).toBe(files);
+        await n1.host.reboot();
+        await unchanged();
+        await n1.sh(`rm -r ${directory}`);
+      });
+
+      it.each(
+        sampleFrom(turn, [
+          {
+            what: 'a read-only /etc',
+            begin: 'mount --bind /etc /etc; mount -o remount,ro,bind /etc',
+            end: 'umount --lazy /etc',
+            says: 'Read-only file system',
+          },
+          {
+            what: 'a full disk',
+            // The folder on a disk of its own without a free block; fsync and rename are real.
+            begin: `mkdir -p /run/full; mount -t tmpfs -o size=64k tmpfs /run/full; cp -a ${folder}/. /run/full/
+              dd if=/dev/zero of=/run/full/filler bs=4k status=none || true; mount --bind /run/full ${folder}`,
+            end: `umount ${folder} /run/full`,
+            says: 'No space left on device',
+          },
+        ]),
+      )('is refused by $what before anything is changed, there and back', async ({ begin, end, says }) => {
+        const refused = { code: 'OWNER_WRITE_FAILED', message: expect.stringContaining(says) };
+        for (const [call, files] of [
+          ['persist', 'from'],
+          ['restore', 'to'],
+        ] as const) {
+          await n1.sh(begin);
+          expect(await n1.refusal(call, change)).toMatchObject(refused);
+          expect(await n1.readBack(change)).toMatchObject({ files });
+          expect(await n1.sh(`ls -A ${folder}`)).not.toContain('rlnet-tmp');
+          await n1.sh(end);
+          if (call === 'persist') {
+            await unchanged();
+            await n1.persist(change);
+          }
+        }
+        await n1.restore(change);
+        await unchanged();
+        await n1.sh(`rm -r ${directory}`);
+      });
+
+      it.each(judging === undefined ? [] : sampleFrom(turn, badTools))(
+        'does not write what a tool that %s has judged',
+        async (_how, script, code) => {
+          await replaceTool(script, judging);
+          expect(await n1.refusal('persist', change, pace)).toMatchObject({ code });
+          await n1.sh(`umount ${tool}`);
+          await unchanged();
+          await n1.sh(`rm -r ${directory}`);
+        },
       );
-    };
 
-    it('cannot be asked for what is not there, and says which link has the MAC address now', async () => {
-      const { name, mac = '' } = change.link;
-      await sh(`ip link set ${name} down; ip link set ${name} name other`);
-      expect(await n1.refusal('persist', change)).toMatchObject({
-        code: 'OWNER_LINK_GONE',
-        message: expect.stringContaining(`other is the one with ${mac}`),
-      });
-      await n1.host.reboot();
-      await unchanged();
-    });
-
-    it('refuses a read-only folder before anything is changed', async () => {
-      await sh(`mount --bind ${folder} ${folder}; mount -o remount,ro,bind ${folder}`);
-      expect(await n1.refusal('persist', change)).toMatchObject({ code: 'OWNER_WRITE_FAILED' });
-      await sh(`umount ${folder}`);
-      await unchanged();
-      await sh(`rm -r ${directory}`);
-    });
-
-    it('refuses a full disk before anything is changed', async () => {
-      // The folder on a disk of its own without a free block; fsync and rename are real.
-      await sh(`mkdir -p /run/full; mount -t tmpfs -o size=64k tmpfs /run/full; cp -a ${folder}/. /run/full/
-        dd if=/dev/zero of=/run/full/filler bs=4k status=none || true; mount --bind /run/full ${folder}`);
-      expect(await n1.refusal('persist', change)).toMatchObject({
-        code: 'OWNER_WRITE_FAILED',
-        message: expect.stringContaining('No space left on device'),
-      });
-      expect(await sh(`ls -A ${folder}`)).not.toContain('rlnet-tmp');
-      await sh(`umount ${folder} /run/full`);
-      await unchanged();
-      await sh(`rm -r ${directory}`);
-    });
-
-    it.each(
-      sampleOf(
-        [
-          ['fails', 'echo no >&2; exit 1', ['COMMAND_FAILED', 'OWNER_NOT_TAKEN_UP']],
-          ['lies', 'exit 0', ['OWNER_NOT_TAKEN_UP']],
-          ['hangs', 'exec sleep 1000', ['COMMAND_TIMEOUT', 'OWNER_NOT_TAKEN_UP']],
-        ] as const,
-        1,
-      ),
-    )('does not believe a tool that %s, and goes back when it is well again', async (_how, script, codes) => {
-      await n1.persist(change);
-      for (const tool of tools) {
-        const fake = `/run/fake-${tool.replaceAll('/', '-')}`;
-        await n1.host.writeFile(fake, `#!/bin/sh\n${script}\n`, 0o755);
-        await sh(`mount --bind ${fake} ${tool}`);
-      }
-      const error = await n1.refusal('activate', change);
-      for (const tool of tools) await sh(`umount ${tool}`);
-      expect(codes).toContain(error?.code);
-      expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
-      await n1.restore(change);
-      await n1.activate(reversed(change));
-      await unchanged();
-      await sh(`rm -r ${directory}`);
-    });
-  });
+      it.each(sampleFrom(turn, badTools))(
+        'does not believe a tool that %s, and goes back when it is well again',
+        async (_how, script, _judged, code) => {
+          await n1.persist(change);
+          await replaceTool(script);
+          expect(await n1.refusal('activate', change, pace)).toMatchObject({ code });
+          await n1.sh(`umount ${tool}`);
+          expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
+          await n1.restore(change);
+          await n1.activate(reversed(change));
+          await unchanged();
+          await n1.sh(`rm -r ${directory}`);
+        },
+      );
+    },
+  };
 }

@@ -24,7 +24,8 @@ plug_in() { # NETWORK INTERFACE MAC
   ip link set "$host-$1" master "$1" up
 }
 pull_out() {
-  ip link delete "$host-$1"
+  # Gone already where the host has removed its end.
+  if ip link show "$host-$1" >/dev/null 2>&1; then ip link delete "$host-$1"; fi
 }
 
 # systemd-nspawn ends with 133 when the host asked for a reboot, and with anything else when it is off. The cgroup

@@ -272,7 +272,7 @@ export class Host {
       'root=$1',
       `cd /run/lab/${this.name}/files`,
       ...files.map(({ path, mode }, index) => `install -D -m ${mode.toString(8)} ${index} "$root${path}"`),
-      `chroot "$root" systemctl --quiet enable ${unitOf(this.plan.owner)}`,
+      `chroot "$root" systemctl --quiet enable ${unitOf(this.plan)}`,
       '',
     ];
     await writeFile(join(folder, 'install.sh'), install.join('\n'));
@@ -487,7 +487,22 @@ export class Host {
   }
 
   /** Waits for the end of the boot, good or degraded, and then for the addresses. */
-  async #up({ addresses = true, signal }: BootOptions): Promise<void> {
+  async #up(options: BootOptions): Promise<void> {
+    try {
+      await this.#settled(options);
+    } catch (thrown) {
+      if (!(thrown instanceof RlnetError && thrown.code === 'COMMAND_TIMEOUT')) throw thrown;
+      const state = this.isOn ? 'is on' : 'is off';
+      throw new RlnetError(
+        thrown.code,
+        `${thrown.message} It ${state}; its console:\n${this.#endOfConsole()}`,
+        'The lines above are the end of its console.',
+        { cause: thrown },
+      );
+    }
+  }
+
+  async #settled({ addresses = true, signal }: BootOptions): Promise<void> {
     const abort = signal === undefined ? {} : { signal };
     await waitFor(`${this.name} to boot`, { timeoutMs: bootTimeoutMs, ...abort }, async () => {
       // Fails for a degraded system, which has booted all the same.

@@ -1,6 +1,6 @@
 import { familyOf, type InterfaceAddress } from '../../../src/protocol/address.ts';
 import { assertNever } from '../../../src/protocol/errors.ts';
-import type { HostPlan, InterfacePlan, Owner } from './plan.ts';
+import type { HostPlan, InterfacePlan } from './plan.ts';
 
 /** A file to put on a host. */
 export interface HostFile {
@@ -9,11 +9,12 @@ export interface HostFile {
   mode: number;
 }
 
-/** The unit that an owner's configuration needs at boot. Netplan renders for networkd. */
-export function unitOf(owner: Owner): string {
+/** The unit that an owner's configuration needs at boot: netplan's is that of what it renders for. */
+export function unitOf({ owner, renderer }: Pick<HostPlan, 'owner' | 'renderer'>): string {
   switch (owner) {
-    case 'networkd':
     case 'netplan':
+      return unitOf({ owner: renderer, renderer });
+    case 'networkd':
       return 'systemd-networkd.service';
     case 'NetworkManager':
       return 'NetworkManager.service';
@@ -95,7 +96,7 @@ function netplanFile(host: HostPlan): string {
   return [
     'network:',
     '  version: 2',
-    '  renderer: networkd',
+    `  renderer: ${host.renderer}`,
     '  ethernets:',
     ...host.interfaces.flatMap((card) => [
       `    ${card.name}:`,

@@ -11,6 +11,9 @@ import { RlnetError } from '../../../src/protocol/errors.ts';
 export const owners = ['networkd', 'NetworkManager', 'netplan', 'ifupdown'] as const;
 export type Owner = (typeof owners)[number];
 
+/** What netplan can have the links configured by. */
+export type Renderer = 'networkd' | 'NetworkManager';
+
 /** The two networks of a lab, which are also its two bridges. */
 export const networks = ['internal', 'external'] as const;
 export type Network = (typeof networks)[number];
@@ -19,6 +22,8 @@ export type Network = (typeof networks)[number];
 export interface HostSpec {
   /** networkd unless told. */
   owner?: Owner;
+  /** What netplan writes configuration for; networkd unless told. */
+  renderer?: Renderer;
   /** Families of the addresses on each network; both unless told, none for an interface without addresses. */
   internal?: readonly Family[];
   external?: readonly Family[];
@@ -45,6 +50,7 @@ export interface InterfacePlan {
 export interface HostPlan {
   name: string;
   owner: Owner;
+  renderer: Renderer;
   localhost6: boolean;
   rlnet: boolean;
   interfaces: InterfacePlan[];
@@ -114,6 +120,7 @@ export function planHosts(specs: readonly HostSpec[]): HostPlan[] {
     return {
       name: `n${index + 1}`,
       owner: spec.owner ?? 'networkd',
+      renderer: spec.renderer ?? 'networkd',
       localhost6: spec.localhost6 ?? true,
       rlnet: spec.rlnet ?? true,
       interfaces: networks.map(card),

@@ -1,8 +1,10 @@
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createExec } from '../../../src/host/exec.ts';
 import type { OwnerAdapter } from '../../../src/host/network-owner/adapter.ts';
+import { runBackupScript, writeBackup } from '../../../src/host/network-owner/backup.ts';
 import { createFileOwner } from '../../../src/host/network-owner/file-owner.ts';
 import { quoted, replaceScript, temporaryPath } from '../../../src/host/network-owner/replace-script.ts';
 import type { Interfaces } from '../../../src/host/ports/interfaces.ts';
@@ -12,7 +14,7 @@ import type { AddressChange } from '../../../src/protocol/address-change.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import { holdingOf, type OwnerFile } from '../../../src/protocol/network-owner.ts';
 import { createManualClock, type ManualClock } from '../../support/manual-clock.ts';
-import { sampleOf } from '../../support/sampling.ts';
+import { full, sampleOf } from '../../support/sampling.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const exec = createExec();
@@ -149,6 +151,42 @@ describe('the files of an owner', () => {
     expect(await attributes()).toEqual(before);
     expect((await readdir(join(bench.paths[0], '..'))).toSorted()).toEqual(['addresses', 'routes']);
   });
+
+  it(`come back as they were, whatever is in them and whatever they are called (${full ? 50 : 10} times)`, async () => {
+    const file = fc.record({
+      before: fc.uint8Array({ maxLength: 300 }),
+      after: fc.uint8Array({ maxLength: 300 }),
+      mode: fc.constantFrom(0o400, 0o600, 0o640, 0o644, 0o755),
+      name: fc.constantFrom('a.yaml', 'Wired: 1', "it's", '-rf', ' $HOME `id` ', 'new\nline', 'ü'),
+    });
+    const some = fc.uniqueArray(file, { minLength: 1, maxLength: 3, selector: ({ name }) => name });
+    await fc.assert(
+      fc.asyncProperty(some, async (files) => {
+        const root = await temporaryDirectory();
+        const edits = files.map(({ name, before, after }) => ({ path: join(root, name), before, after }));
+        const state = () =>
+          Promise.all(
+            edits.map(async ({ path }) => {
+              const { mode, uid, gid, mtimeMs } = await stat(path);
+              return { mode, uid, gid, mtimeMs, content: (await readFile(path)).toString('hex') };
+            }),
+          );
+        for (const { name, before, mode } of files) await writeFile(join(root, name), before, { mode });
+        const old = await state();
+        const backup = join(root, 'backup');
+        await writeBackup(exec, backup, change, edits);
+        await runBackupScript(exec, backup, 'persist.sh');
+        const changed = await state();
+        expect(changed.map(({ content }) => content)).toEqual(
+          files.map(({ after }) => Buffer.from(after).toString('hex')),
+        );
+        expect(changed.map(({ mode }) => mode)).toEqual(old.map(({ mode }) => mode));
+        await runBackupScript(exec, backup, 'restore.sh');
+        expect(await state()).toEqual(old);
+      }),
+      { numRuns: full ? 50 : 10 },
+    );
+  }, 120_000);
 
   it('are backed up before they are touched, by as much as restore.sh needs when rlnet is gone', async () => {
     const bench = await openBench();
