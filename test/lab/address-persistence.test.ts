@@ -35,7 +35,7 @@ describe('a node whose address is in no file of its owner', () => {
       return found?.outcome === wanted ? found.evidence : undefined;
     });
 
-  it.each(owners.map((owner, index) => ({ owner, index })))(
+  it.concurrent.each(owners.map((owner, index) => ({ owner, index })))(
     'is found on a host of $owner, and no more when the file has it',
     async ({ index }) => {
       const host = hosts[index];

@@ -68,8 +68,8 @@ const manual: Contract = {
         expect.stringMatching(`^${file}:\\d+ names ${from.address}: Address=${from.address}/24$`),
       );
       const edit = (old: string, fresh: string) =>
-        n1.sh(`sleep 3; sed -i 's/${old}\\//${fresh}\\//' ${file}`);
-      const takeUp = () => n1.sh('sleep 3; networkctl reload; networkctl reconfigure eth0');
+        n1.sh(`sleep 2; sed -i 's/${old}\\//${fresh}\\//' ${file}`);
+      const takeUp = () => n1.sh('sleep 2; networkctl reload; networkctl reconfigure eth0');
       await Promise.all([n1.persist(change), edit(from.address, to.address)]);
       expect(await n1.readBack(change)).toMatchObject({ files: 'to' });
       await Promise.all([n1.activate(change), takeUp()]);

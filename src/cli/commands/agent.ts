@@ -53,14 +53,13 @@ export async function agent(context: Context, options: { config: string }): Outc
   // Under systemd we are in the sandbox of our unit, which is no place for the programs of others.
   const outside = env.NOTIFY_SOCKET === undefined ? exec : inTransientUnits(exec, files);
   const interfaces = createInterfaces(exec, clock);
-  const { hook: path } = settings.network;
-  const hook = path === undefined ? undefined : { path, exec: outside };
   const units = createUnits(exec);
   const rs = createRs(outside, files, { rladmin: settings.rs.rladmin, nodeIdFile: settings.rs.node_id_file });
   const changeDirectory = `${settings.directories.runtime}/address`;
+  const ownerPorts = { exec, outer: outside, clock, interfaces };
   const owner: ActingPorts['owner'] = (kind) => {
     const known = ownerKinds.find((each) => each === kind);
-    if (known !== undefined) return createNetworkOwner(known, { exec, clock, interfaces }, hook);
+    if (known !== undefined) return createNetworkOwner(known, ownerPorts, settings.network.hook);
     throw new RlnetError('OWNER_UNKNOWN', `Nobody of the name ${kind} owns addresses.`, 'Plan anew.');
   };
   const owners = createNetworkOwners(exec, interfaces);

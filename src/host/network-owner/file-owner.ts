@@ -33,6 +33,8 @@ const pollMs = 200;
 
 export interface FileOwnerPorts {
   exec: Exec;
+  /** Runs programs that are not ours and write where they like: outside of the sandbox of our unit, where there is one. */
+  outer: Pick<Exec, 'run'>;
   clock: Clock;
   interfaces: Pick<Interfaces, 'read'>;
 }

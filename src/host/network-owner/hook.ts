@@ -4,7 +4,7 @@ import type { AddressChange } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import type { Holding } from '../../protocol/network-owner.ts';
 import { sleep } from '../ports/clock.ts';
-import type { Exec, ExecResult } from '../ports/exec.ts';
+import type { ExecResult } from '../ports/exec.ts';
 import type { NetworkOwner } from '../ports/network-owner.ts';
 import { readBackup, requireBackup, writeBackup } from './backup.ts';
 import { type FileOwnerPorts, requireLink, requireSameChange, waitUntilTakenUp } from './file-owner.ts';
@@ -23,11 +23,10 @@ type Phase = 'persist' | 'activate' | 'readBack' | 'restore';
 
 /**
  * An operator's program makes the change (`network.owner: hook`).
- * @param path  of the program
- * @param outer runs programs that are not ours: outside of the sandbox of our unit, where there is one
+ * @param path of the program
  */
-export function createHookOwner(path: string, outer: Pick<Exec, 'run'>, ports: FileOwnerPorts): NetworkOwner {
-  const { clock, exec, interfaces } = ports;
+export function createHookOwner(path: string, ports: FileOwnerPorts): NetworkOwner {
+  const { clock, exec, outer, interfaces } = ports;
 
   const call = async (
     phase: Phase,

@@ -45,9 +45,13 @@ const deepest = 10;
  * and with it all its addresses, and the links upon it. So activation asks `ifup --no-act` for the commands with the files as they were
  * and as they are, and runs those that differ; and those again that put addresses and routes there, which the kernel refuses where it has them.
  *
+ * @param exec outside of our sandbox: ifup keeps its state in /run, and its commands are the operator's
  * @param scratch a directory, made if needed, that programs outside of our sandbox see too
  */
-export function createIfupdownAdapter(exec: Exec, scratch = '/run/rlnet'): OwnerAdapter<InterfacesFile> {
+export function createIfupdownAdapter(
+  exec: Pick<Exec, 'run'>,
+  scratch = '/run/rlnet',
+): OwnerAdapter<InterfacesFile> {
   const run = (file: string, args: readonly string[], signal?: AbortSignal): Promise<ExecResult> =>
     exec.run(file, args, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
 

@@ -32,11 +32,12 @@ type Rendering = Pick<OwnerAdapter, 'takeUp' | 'report'>;
  * netplan, which writes configuration for a renderer. `netplan apply` takes the links of the whole host in hand, so activation is `netplan generate`,
  * which a boot runs too, and then what the renderer has for the one link.
  *
+ * @param exec outside of our sandbox: netplan writes below /run, and is a Python program
  * @param renderers what makes each renderer take up what netplan has generated
  * @param scratch a directory, made if needed, that programs outside of our sandbox see too: what netplan judges is put there for the while
  */
 export function createNetplanAdapter(
-  exec: Exec,
+  exec: Pick<Exec, 'run'>,
   renderers: Readonly<Record<Renderer, Rendering>>,
   scratch = '/run/rlnet',
 ): OwnerAdapter<NetplanConfiguration> {

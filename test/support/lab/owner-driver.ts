@@ -1,10 +1,12 @@
 import { createClock } from '../../../src/host/clock.ts';
 import { createExec } from '../../../src/host/exec.ts';
+import { createFiles } from '../../../src/host/files.ts';
 import { createInterfaces } from '../../../src/host/interfaces.ts';
 import { createNetworkOwners } from '../../../src/host/network-owner/detect.ts';
 import { createNetworkOwner } from '../../../src/host/network-owner/owners.ts';
 import type { Clock } from '../../../src/host/ports/clock.ts';
 import type { Exec } from '../../../src/host/ports/exec.ts';
+import { inTransientUnits } from '../../../src/host/transient-units.ts';
 import type { AddressChange } from '../../../src/protocol/address-change.ts';
 import { asRlnetError } from '../../../src/protocol/errors.ts';
 import type { OwnerKind } from '../../../src/protocol/network-owner.ts';
@@ -29,8 +31,8 @@ const clock: Clock = { ...realClock, monotonic: () => realClock.monotonic() * pa
 const interfaces = createInterfaces(exec, clock);
 const owner = createNetworkOwner(
   kind as OwnerKind,
-  { exec, clock, interfaces },
-  { path: '/etc/rlnet/network-hook', exec },
+  { exec, outer: inTransientUnits(exec, createFiles()), clock, interfaces },
+  '/etc/rlnet/network-hook',
 );
 const change = JSON.parse(changeText) as AddressChange;
 

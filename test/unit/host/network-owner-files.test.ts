@@ -114,7 +114,7 @@ async function openBench(): Promise<Bench> {
             },
           ],
   };
-  const owner = createFileOwner(adapter, { exec, clock: bench.clock, interfaces });
+  const owner = createFileOwner(adapter, { exec, outer: exec, clock: bench.clock, interfaces });
   return Object.assign(bench, { owner });
 }
 

@@ -79,7 +79,7 @@ async function openHook(script: string) {
   await chmod(path, 0o755);
   const kernel = kernelWith(change.from.address);
   const clock = createManualClock();
-  const owner = createHookOwner(path, exec, { exec, clock, interfaces: kernel.interfaces });
+  const owner = createHookOwner(path, { exec, outer: exec, clock, interfaces: kernel.interfaces });
   const told = async (): Promise<unknown[]> =>
     (await exec.run('cat', [join(root, 'told')], { timeoutMs: 5000 })).stdout
       .split('\n')
@@ -167,7 +167,7 @@ describe('a change by hand', () => {
     });
     const kernel = kernelWith(change.from.address);
     const clock = createManualClock();
-    const owner = createManualOwner({ exec, clock, interfaces: kernel.interfaces }, root);
+    const owner = createManualOwner({ exec, outer: exec, clock, interfaces: kernel.interfaces }, root);
     const file = join(root, 'etc/network/interfaces');
     return { root, kernel, clock, owner, file, backup: join(root, 'backup') };
   };
