@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /**
  * The tiers of docs/testing.md. `unit` and `sim` need nothing but Node; `host` needs root and iproute2 and
@@ -12,6 +13,7 @@ export default defineConfig({
     maxWorkers: '100%',
     // A title is a sentence: what it takes from a table is not cut off.
     taskTitleValueFormatTruncate: 0,
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/support/totals-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },

@@ -476,7 +476,8 @@ test('two builds of one checkout are the same, byte for byte, wherever it lies a
     cpSync(join(repository, part), join(copy, part), { recursive: true, verbatimSymlinks: true });
   const umask = process.umask(0o077);
   try {
-    await buildPackage(join(folder, 'again.deb'), { version: '0.0.2', checkout: copy });
+    const tarball = join(folder, 'again.tar');
+    await buildPackage(join(folder, 'again.deb'), { version: '0.0.2', checkout: copy, tarball });
   } finally {
     process.umask(umask);
   }
@@ -485,6 +486,7 @@ test('two builds of one checkout are the same, byte for byte, wherever it lies a
       .update(await readFile(join(folder, name)))
       .digest('hex');
   expect(await hashOf('again.deb')).toBe(await hashOf('new.deb'));
+  expect(await hashOf('again.tar')).toBe(await hashOf('rlnet.tar'));
 });
 
 test.runIf(full)(
