@@ -6,6 +6,7 @@ import { createClock } from '../host/clock.ts';
 import { createFiles } from '../host/files.ts';
 import { createLocalSockets } from '../host/local-sockets.ts';
 import { createRandom } from '../host/random.ts';
+import { type Address, tryParseAddress } from '../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import type { BootstrapCommandOptions } from './commands/bootstrap.ts';
 import type { ExternalCommandOptions } from './commands/external.ts';
@@ -78,6 +79,12 @@ function days(text: string): number {
   const value = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 36_500)) throw new InvalidArgumentError('A whole number of days from 1 to 36500 is wanted.');
   return value;
+}
+
+function rsAddress(text: string): Address {
+  const address = tryParseAddress(text);
+  if (address === undefined) throw new InvalidArgumentError('One address without a prefix length is wanted.');
+  return address;
 }
 
 const asJson = (): Option => new Option('--json', 'print JSON');
@@ -273,6 +280,25 @@ renumber
   .action(async (planId: string, options: { json?: boolean; runtimeDirectory: string }) => {
     const { resume } = await import('./commands/renumber.ts');
     await run(resume(context, planId, options));
+  });
+
+program
+  .command('rescue')
+  .description("what a person has to type to bring this host's node back after a renumbering; needs no agent")
+  .option(
+    '--rs-address <address>',
+    'the address that RS has for the node, as another node shows it',
+    rsAddress,
+  )
+  .option(
+    '--config <file>',
+    'configuration file; its defaults are taken where it cannot be read',
+    settingsFile,
+  )
+  .addOption(asJson())
+  .action(async (options: { config: string; rsAddress?: Address; json?: boolean }) => {
+    const { rescue } = await import('./commands/rescue.ts');
+    await run(rescue(context, options));
   });
 
 const lock = program.command('lock').description("the cluster's lock: one renumbering at a time");

@@ -37,6 +37,24 @@ export function decodeJournal(text: string, file: string): JournalText {
   return { records, whole: text.slice(0, text.length - last.length), torn: last !== '' };
 }
 
+/** What can be trusted of a journal that may be damaged: the records before the damage, and what is wrong. For reading only. */
+export function salvageJournal(
+  text: string,
+  file: string,
+): { records: JournalRecord[]; damage?: RlnetError } {
+  const lines = text.split('\n').slice(0, -1);
+  const records: JournalRecord[] = [];
+  for (const [index, line] of lines.entries()) {
+    try {
+      records.push(decodeLine(line, index + 1, file));
+    } catch (thrown) {
+      if (thrown instanceof RlnetError) return { records, damage: thrown };
+      throw thrown;
+    }
+  }
+  return { records };
+}
+
 function decodeLine(line: string, number: number, file: string): JournalRecord {
   const [, body, sum] = tail.exec(line) ?? [];
   if (body === undefined || sum !== sumOf(body)) throw damaged(file, number, 'its checksum does not fit');

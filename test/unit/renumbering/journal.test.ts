@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Journal } from '../../../src/agent/renumbering/journal.ts';
-import { decodeJournal, encodeRecord } from '../../../src/agent/renumbering/journal-text.ts';
+import { decodeJournal, encodeRecord, salvageJournal } from '../../../src/agent/renumbering/journal-text.ts';
 import { createFiles } from '../../../src/host/files.ts';
 import { progressOf } from '../../../src/protocol/renumbering/progress.ts';
 import type { JournalRecord } from '../../../src/protocol/renumbering/records.ts';
@@ -53,6 +53,22 @@ describe('the text of a journal', () => {
         expect(() => decodeJournal(damaged, 'j')).toThrow(
           expect.objectContaining({ code: 'JOURNAL_DAMAGED' }),
         );
+      }),
+    );
+  });
+
+  it('can be read for a person up to the damage, without what a crash tore', () => {
+    fc.assert(
+      fc.property(records, fc.nat(), (all, at) => {
+        const lines = textOf(all).split('\n').slice(0, -1);
+        const bad = at % lines.length;
+        const text = lines
+          .map((line, index) => (index === bad ? line.replace('"n"', '"m"') : line))
+          .join('\n');
+        const { records: left, damage } = salvageJournal(`${text}\n{"n":`, 'j');
+        expect(left).toEqual(all.slice(0, bad));
+        expect(damage).toMatchObject({ code: 'JOURNAL_DAMAGED', at: { line: bad + 1 } });
+        expect(salvageJournal(`${textOf(all)}{"n":`, 'j')).toEqual({ records: all });
       }),
     );
   });
