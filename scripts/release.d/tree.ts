@@ -67,6 +67,7 @@ export async function layTree(checkout: string, folder: string): Promise<Tree> {
   put('usr/share/rlnet/agent.yaml', own('packaging/agent.yaml'));
   put('usr/share/rlnet/prometheus.rules.yaml', own('packaging/prometheus/rlnet.rules.yaml'));
   put('usr/share/doc/rlnet/copyright', own('packaging/debian/copyright'));
+  put('usr/share/doc/rlnet/cluster.schema.json', own('docs/cluster.schema.json'));
   for (const name of listInput(checkout, 'docs/examples'))
     put(`usr/share/doc/rlnet/examples/${name}`, own(`docs/examples/${name}`), 0o755);
 

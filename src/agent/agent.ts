@@ -52,6 +52,8 @@ import { createExecutors } from './renumbering/steps/steps.ts';
 import type { ReportConnector } from './report/channel.ts';
 import { Reporter } from './report/reporter.ts';
 import { Spool } from './report/spool.ts';
+import { createRolloutHandlers } from './rollout/handlers.ts';
+import { Rollouts } from './rollout/rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
@@ -130,6 +132,7 @@ export class Agent {
   readonly #memory: MemoryStore;
   readonly #renumberings: Renumberings;
   readonly #peers: Peers;
+  readonly #rollouts: Rollouts;
   readonly #reporter: Reporter | undefined;
   /** What was reported of each peer last. */
   readonly #reported = new Map<string, string>();
@@ -200,6 +203,7 @@ export class Agent {
       spool,
     );
     begun = true;
+    await agent.#rollouts.takeUp();
     started.resolve(agent);
     await deps.service.ready(statusLineOf(agent.view()));
     agent.#keepAlive();
@@ -267,11 +271,30 @@ export class Agent {
         return decodeResult(method, answer, host);
       },
     };
+    this.#rollouts = new Rollouts({
+      ...deps,
+      host: deps.identity.host,
+      directory: deps.settings.directories.state,
+      view: () => this.view(),
+      call: (...question) => this.#peers.call(...question),
+      openClaims: () => renumberings.keeper.openClaims(),
+      forbidden: deps.settings.mode === 'observe' ? observes(deps.identity.host) : undefined,
+      log: deps.log.child({ component: 'rollout' }),
+      changed: () => this.#settleSoon(),
+    });
     this.#state = this.#nextState(undefined);
     const operatorLog = deps.log.child({ component: 'operator' });
     const { host } = deps.identity;
     const admit = admitsOf(host, deps.settings.remote_operations, operatorLog);
     this.#handlers = createHandlers({
+      rollout: createRolloutHandlers({
+        host,
+        rs: deps.rs,
+        rollouts: this.#rollouts,
+        view: () => this.view(),
+        ask: (...question) => this.#peers.call(...question),
+        admit,
+      }),
       external: createExternalHandlers({
         host,
         rs: deps.rs,
@@ -395,6 +418,7 @@ export class Agent {
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
     await schedule.stop();
+    await this.#rollouts.close();
     await this.#renumberings.close();
     this.#reporter?.event('agent_stopped', { reason });
     await this.#reporter?.stop();
@@ -445,6 +469,8 @@ export class Agent {
       renumbering: this.#renumberings.standing,
       certificates: certificates(),
       report: this.#reporter?.status,
+      rollout: this.#rollouts.told,
+      declared: this.#rollouts.declared,
     };
   }
 

@@ -27,6 +27,7 @@ import { known, type Observations, whyUnknown } from './observations.ts';
 import { reachAddress } from './reach.ts';
 import type { createOperatorHandlers } from './renumbering/operator-handlers.ts';
 import type { createPeerHandlers } from './renumbering/peer-handlers.ts';
+import type { createRolloutHandlers } from './rollout/handlers.ts';
 
 /** How long a peer may take to answer a question that was forwarded to it, milliseconds. */
 const forwardTimeoutMs = 10_000;
@@ -34,6 +35,7 @@ const forwardTimeoutMs = 10_000;
 export interface HandlerDependencies {
   renumbering: ReturnType<typeof createPeerHandlers> & ReturnType<typeof createOperatorHandlers>;
   external: ReturnType<typeof createExternalHandlers>;
+  rollout: ReturnType<typeof createRolloutHandlers>;
   mesh: Mesh;
   hostsFile: HostsFile;
   log: Log;
@@ -85,6 +87,7 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
   return {
     ...deps.renumbering,
     ...deps.external,
+    ...deps.rollout,
     about: async () => {
       const { internalFamily, version } = deps.state();
       const family = internalFamily === undefined ? {} : { internalFamily };

@@ -21,12 +21,12 @@ export interface AgentIdentity {
  */
 export function hostStateOf(
   identity: AgentIdentity,
-  facts: Pick<Facts, 'observations' | 'internalAddress' | 'lock' | 'renumbering'>,
+  facts: Pick<Facts, 'observations' | 'internalAddress' | 'lock' | 'renumbering' | 'rollout'>,
   findings: readonly Finding[],
   knows: HostState['knows'],
   before: HostState | undefined,
 ): HostState {
-  const { observations, internalAddress, lock, renumbering } = facts;
+  const { observations, internalAddress, lock, renumbering, rollout } = facts;
   const links = known(observations.interfaces) ?? [];
   const routable = links.flatMap((link) =>
     link.addresses
@@ -60,6 +60,7 @@ export function hostStateOf(
     findings: [...findings],
     lock,
     ...(renumbering === undefined ? {} : { renumbering }),
+    ...(rollout === undefined ? {} : { rollout }),
     knows,
   };
   const state = fitsMessage({ type: 'state', state: whole }) ? whole : shortened(whole);

@@ -11,7 +11,8 @@ export type Admit = (asker: Asker, operation: string, fields: object) => void;
 /** @param remoteOperations whether other hosts may ask this one for operations */
 export function admitsOf(host: string, remoteOperations: boolean, log: Log): Admit {
   return (asker, operation, fields) => {
-    if (asker.caller === 'member' && !remoteOperations) {
+    // What the agent of this host asks itself was asked for here.
+    if (asker.caller === 'member' && asker.host !== host && !remoteOperations) {
       log.warn({ ...fields, from: asker.host }, `${operation} was refused: remote_operations is off`);
       throw new RlnetError(
         'REMOTE_OPERATIONS_OFF',

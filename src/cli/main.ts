@@ -11,6 +11,7 @@ import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import type { BootstrapCommandOptions } from './commands/bootstrap.ts';
 import type { ExternalCommandOptions } from './commands/external.ts';
 import type { PlanCommandOptions } from './commands/renumber.ts';
+import type { FileCommandOptions } from './commands/rollout.ts';
 import { type Context, json, type Outcome } from './context.ts';
 import { renderError } from './render/error.ts';
 
@@ -360,6 +361,84 @@ for (const [action, description] of [
       await run(externalChange(context, action, node, addresses, options));
     });
 }
+
+const fromFile = (command: Command): Command =>
+  command
+    .requiredOption('-f, --file <file>', "the file of the cluster's addresses")
+    .addOption(asJson())
+    .addOption(runtime());
+
+fromFile(
+  program
+    .command('plan')
+    .description("show what a file of the cluster's addresses would change; changes nothing"),
+).action(async (options: FileCommandOptions) => {
+  const { planFile } = await import('./commands/rollout.ts');
+  await run(planFile(context, options));
+});
+
+fromFile(
+  program
+    .command('apply')
+    .description("bring the cluster's addresses to what a file says, one node after another, and follow it")
+    .option('--yes', 'without having shown the plan'),
+).action(async (options: FileCommandOptions) => {
+  const { applyFile } = await import('./commands/rollout.ts');
+  await run(applyFile(context, options));
+});
+
+program
+  .command('export')
+  .description("print the file of the cluster's addresses as they are")
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; runtimeDirectory: string }) => {
+    const { exportFile } = await import('./commands/rollout.ts');
+    await run(exportFile(context, options));
+  });
+
+const rollout = program
+  .command('rollout')
+  .description('show the newest rollout of a file')
+  .option('--follow', 'as it goes on; the exit status says how it ended')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; follow?: boolean; runtimeDirectory: string }) => {
+    const commands = await import('./commands/rollout.ts');
+    await run(commands.rollout(context, options));
+  });
+
+rollout
+  .command('end')
+  .description('end the rollout; what is under way on a node goes on by itself')
+  .requiredOption('--reason <text>', 'why, for the record')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; reason: string; runtimeDirectory: string }) => {
+    const { endRollout } = await import('./commands/rollout.ts');
+    await run(endRollout(context, options));
+  });
+
+program
+  .command('pause')
+  .description('hold the rollout before its next node')
+  .requiredOption('--reason <text>', 'why, for the record')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; reason: string; runtimeDirectory: string }) => {
+    const { pause } = await import('./commands/rollout.ts');
+    await run(pause(context, { ...options, paused: true }));
+  });
+
+program
+  .command('unpause')
+  .description('let the rollout go on')
+  .addOption(asJson())
+  .addOption(runtime())
+  .action(async (options: { json?: boolean; runtimeDirectory: string }) => {
+    const { pause } = await import('./commands/rollout.ts');
+    await run(pause(context, { ...options, paused: false }));
+  });
 
 const bootstrap = program
   .command('bootstrap')

@@ -10,6 +10,9 @@ import {
   planRequestSchema,
   renumberingSummarySchema,
 } from './renumbering/request.ts';
+import { declarationSchema } from './rollout/declaration.ts';
+import { differenceSchema } from './rollout/difference.ts';
+import { rolloutSchema } from './rollout/record.ts';
 import { nodeTableSchema, rsNodeSchema } from './rs.ts';
 import { addressSchema, nameSchema, uidSchema } from './schema.ts';
 import {
@@ -220,6 +223,48 @@ export const methods = {
   },
   /** What every linked agent says in answer to `about`; for a host that is to become a node. */
   mesh_about: { callers: ['read'], params: v.object({}), result: meshAboutSchema },
+  /** The addresses of the cluster as they are, as a file would declare them; with what had to be left out, and why. */
+  declaration: {
+    callers: ['read'],
+    params: v.object({}),
+    result: v.object({
+      declaration: declarationSchema,
+      notes: v.array(v.object({ node: uidSchema, note: v.string() })),
+    }),
+  },
+  /** What a declaration would change, and what the guards of each renumbering say of it now. Changes nothing. */
+  rollout_plan: {
+    callers: ['act'],
+    params: v.object({ by, declaration: declarationSchema }),
+    result: v.object({
+      difference: differenceSchema,
+      refusals: v.array(v.object({ node: uidSchema, reasons: v.array(reasonSchema) })),
+    }),
+  },
+  /** Begins to carry a declaration out, led by the answering agent. It is on disk there when this is answered. */
+  rollout_start: {
+    callers: ['act'],
+    params: v.object({ by, declaration: declarationSchema }),
+    result: rolloutSchema,
+  },
+  /** Holds the rollout before its next node, or lets it go on; forwarded to the agent that leads it. */
+  rollout_pause: {
+    callers: ['member', 'act'],
+    params: v.object({ by, paused: v.boolean(), reason: v.optional(becauseSchema) }),
+    result: v.object({ leader: nameSchema }),
+  },
+  /** Ends the rollout; what is under way on a node goes on by itself. Forwarded to the agent that leads it. */
+  rollout_end: {
+    callers: ['member', 'act'],
+    params: v.object({ by, reason: becauseSchema }),
+    result: v.object({ leader: nameSchema }),
+  },
+  /** The newest rollout, whole; of the answering host alone for a peer. Absent where there was none. */
+  rollout: {
+    callers: ['member', 'read'],
+    params: v.object({}),
+    result: v.object({ rollout: v.optional(rolloutSchema) }),
+  },
 } as const satisfies Record<
   string,
   { callers: readonly Caller[]; params: v.GenericSchema; result: v.GenericSchema }

@@ -6,6 +6,7 @@ import { inventorySchema } from './inventory.ts';
 import { reachabilitySchema } from './reachability.ts';
 import { toldLockSchema } from './renumbering/lock.ts';
 import { openRenumberingSchema } from './renumbering/request.ts';
+import { rolloutSummarySchema } from './rollout/record.ts';
 import { nodeTableSchema } from './rs.ts';
 import { addressSchema, familySchema, finiteSchema, nameSchema, uidSchema } from './schema.ts';
 import { unitStateSchema } from './unit.ts';
@@ -53,6 +54,8 @@ export const hostStateSchema = v.object({
   lock: v.optional(toldLockSchema),
   /** The renumbering of this host that is open, or has stopped and keeps the lock. */
   renumbering: v.optional(openRenumberingSchema),
+  /** The newest rollout that this host's agent led, or leads. */
+  rollout: v.optional(rolloutSummarySchema),
   /** The hosts that it is linked to, for others to find them. Each speaks for its own address; this is a hint whom to dial. */
   knows: v.pipe(
     v.array(v.object({ host: nameSchema, address: addressSchema })),

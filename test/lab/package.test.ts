@@ -298,6 +298,7 @@ describe('what the package brings', () => {
       '/usr/lib/sysusers.d/rlnet.conf',
       '/usr/lib/tmpfiles.d/rlnet.conf',
       '/usr/share/bash-completion/completions/rlnet',
+      '/usr/share/doc/rlnet/cluster.schema.json',
       '/usr/share/doc/rlnet/copyright',
       '/usr/share/doc/rlnet/examples/network-hook',
       '/usr/share/man/man1/rlnet.1.gz',

@@ -79,6 +79,11 @@ export const inOrder: Facts = {
   troubles: [],
   lock: { highestEpoch: 0, closed: {} },
   renumbering: undefined,
+  rollout: undefined,
+  declared: {
+    nodes: nodes.map(({ uid, externalAddresses }) => ({ node: uid, external: externalAddresses })),
+    windows: [],
+  },
   report: { connected: true, since: 0, why: '', bytes: 0, dropped: 0 },
   certificates: [{ name: "the host's certificate", notBefore: 90 * dayMs, notAfter: 900 * dayMs }],
 };

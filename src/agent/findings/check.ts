@@ -3,6 +3,8 @@ import type { CheckResult, Severity } from '../../protocol/finding.ts';
 import type { Reachability } from '../../protocol/reachability.ts';
 import type { ToldLock } from '../../protocol/renumbering/lock.ts';
 import type { OpenRenumbering } from '../../protocol/renumbering/request.ts';
+import type { Declaration } from '../../protocol/rollout/declaration.ts';
+import type { RolloutSummary } from '../../protocol/rollout/record.ts';
 import type { Trouble } from '../mesh/mesh.ts';
 import type { Observations } from '../observations.ts';
 
@@ -30,6 +32,9 @@ export interface Facts {
   certificates: readonly CertificateTerm[];
   /** How it stands with the collector; undefined where none is configured. */
   report: ReportFacts | undefined;
+  /** The rollout that this agent leads or led last, and the addresses of the file that was applied from here; undefined where none was. */
+  rollout: RolloutSummary | undefined;
+  declared: Declaration | undefined;
 }
 
 /** Of the reports to the collector. `since` is wall clock. */

@@ -12,6 +12,7 @@ import { clocksDiffer } from './clocks-differ.ts';
 import { collectorUnreachable } from './collector-unreachable.ts';
 import { deadManActed } from './dead-man-acted.ts';
 import { diskNearlyFull } from './disk-nearly-full.ts';
+import { externalDeclared } from './external-declared.ts';
 import { internalAddressBound } from './internal-address-bound.ts';
 import { internalAddressDeprecated } from './internal-address-deprecated.ts';
 import { internalAddressHeldTwice } from './internal-address-held-twice.ts';
@@ -88,6 +89,7 @@ export const checkGroups: readonly { title: string; checks: readonly Check[] }[]
       rsFamilyMixed,
       rsExternalDuplicate,
       rsExternalElsewhere,
+      externalDeclared,
       rsMaintenance,
       rsGracePeriod,
       rsLoopbackBug,

@@ -49,6 +49,7 @@ export function renderStatus(view: ClusterView): string {
     ...table,
     ...renderRsProblems(view),
     ...renderRenumberings(view),
+    ...renderRollouts(view),
     '',
     ...renderAddresses(view),
     '',
@@ -106,6 +107,21 @@ function renderRenumberings({ hosts, at }: ClusterView): string[] {
       return trouble === undefined
         ? [head]
         : [head, `       ${trouble.code}: ${trouble.message}`, `       ${trouble.remedy}`];
+    }),
+  ];
+}
+
+/** Rollouts that are under way; one that has ended is in `rlnet rollout`. */
+function renderRollouts({ hosts }: ClusterView): string[] {
+  const open = hosts.flatMap(({ host, state }) =>
+    state?.rollout?.is === 'open' || state?.rollout?.is === 'paused' ? [{ host, ...state.rollout }] : [],
+  );
+  if (open.length === 0) return [];
+  return [
+    '',
+    ...open.map(({ host, id, is, done, of, node, holds }) => {
+      const where = node === undefined ? '' : `, at node ${node}`;
+      return `rollout ${id}, led by ${host}: ${done} of ${of} done${where}, ${is}${holds === undefined ? '' : ` (${holds})`}`;
     }),
   ];
 }

@@ -277,6 +277,14 @@ const broken: readonly (readonly [code: string, what: string, facts: Facts, evid
     /^192\.0\.2\.9 is on no interface$/,
   ],
   [
+    'EXTERNAL_ADDRESS_UNDECLARED',
+    'somebody has added one past the file',
+    but(table({ ...first, externalAddresses: [four] }, second), {
+      declared: { nodes: [{ node: first.uid, external: [] }, { node: second.uid }], windows: [] },
+    }),
+    /^node \d has 192\.0\.2\.9$/,
+  ],
+  [
     'RS_NODE_TAKES_NO_SHARDS',
     'node 3 is in maintenance',
     but(table(first, { ...second, shards: { used: 0, limit: 0 } })),

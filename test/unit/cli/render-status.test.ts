@@ -119,6 +119,21 @@ test('shows findings of any host with their age, evidence and remedy, and unknow
   expect(text).not.toContain('no findings');
 });
 
+test('shows a rollout that is under way, with what it waits for, and none that has ended', () => {
+  const view = exampleView();
+  const state = view.hosts[1]?.state;
+  if (state === undefined) throw new Error('the example has a second host');
+  state.rollout = {
+    ...{ id: '0123456789ab', by: 'root', startedAt: 0, is: 'open', done: 1, of: 3, node: 2 },
+    holds: 'node 1 is DOWN',
+  };
+  expect(renderStatus(view)).toContain(
+    'rollout 0123456789ab, led by n2: 1 of 3 done, at node 2, open (node 1 is DOWN)\n',
+  );
+  state.rollout.is = 'done';
+  expect(renderStatus(view)).not.toContain('rollout');
+});
+
 test('keeps one line a row, whatever others have put into their text', () => {
   const view = exampleView();
   if ('unknown' in view.rs) throw new Error('the example has a node table');

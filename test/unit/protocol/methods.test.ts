@@ -35,6 +35,12 @@ const table: Record<MethodName, readonly Caller[]> = {
   lock_show: ['read', 'act'],
   lock_release: ['act'],
   mesh_about: ['read', 'act'],
+  declaration: ['read', 'act'],
+  rollout_plan: ['act'],
+  rollout_start: ['act'],
+  rollout_pause: ['member', 'act'],
+  rollout_end: ['member', 'act'],
+  rollout: ['member', 'read', 'act'],
   external_list: ['read', 'act'],
   external_change: ['member', 'act'],
 };
@@ -66,6 +72,10 @@ const params: Partial<Record<MethodName, object>> = {
   renumber_abort: { ...operation, reason: 'too slow' },
   renumber_resume: operation,
   renumber_journal: { planId: operation.planId },
+  rollout_plan: { by: 'root', declaration: { nodes: [], windows: [] } },
+  rollout_start: { by: 'root', declaration: { nodes: [], windows: [] } },
+  rollout_pause: { by: 'root', paused: true, reason: 'lunch' },
+  rollout_end: { by: 'root', reason: 'enough' },
   external_change: {
     node: '2',
     by: 'root',
