@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  */
 const long = [
   'test/lab/renumbering.test.ts',
+  'test/lab/renumbering-faults.test.ts',
   'test/lab/bootstrap.test.ts',
   'test/lab/owner-ifupdown.test.ts',
   'test/lab/kernel-addresses.test.ts',
