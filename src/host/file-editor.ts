@@ -225,7 +225,7 @@ function notEditable(file: string, why: string, cause?: unknown): RlnetError {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EROFS: 'its file system is read-only (EROFS); it is as it was',
+  EROFS: 'its file system is read-only, or it is where rlnet.service may not write (EROFS); it is as it was',
   EPERM: 'it is immutable or append-only (EPERM); it is as it was',
   EACCES: 'rlnet may not write it (EACCES); it is as it was',
   ENOSPC: 'there is no space left on its file system or that of the back-up (ENOSPC); it is as it was',
@@ -233,7 +233,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 const remedies: Readonly<Record<string, string>> = {
-  EROFS: 'Edit it where this host is built, or mount the file system read-write (mount -o remount,rw).',
+  EROFS:
+    'Edit it where this host is built, or mount the file system read-write (mount -o remount,rw); outside of /etc, name its place as ReadWritePaths= in a drop-in of rlnet.service.',
   EPERM: 'See lsattr for who made it so and why; chattr -i -a takes it off.',
   EACCES: 'See the audit log (ausearch -m avc) and the sandbox of rlnet.service for what keeps rlnet out.',
   ENOSPC: 'Make room (df), and try again.',

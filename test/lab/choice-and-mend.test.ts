@@ -111,4 +111,28 @@ describe('hosts that are to become nodes', () => {
     await n2.execOk(['umount', '/etc/hosts']);
     expect(await n2.readFile('/etc/hosts')).not.toContain('::1 localhost');
   });
+
+  test('a hosts file behind a symbolic link is mended there, and that cloud-init writes it anew is said', async () => {
+    await n2.execOk(['sh', '-ec', 'mkdir /etc/site; mv /etc/hosts /etc/site/; ln -s site/hosts /etc/hosts']);
+    await n2.writeFile('/etc/cloud/cloud.cfg.d/99-hosts.cfg', 'manage_etc_hosts: true\n');
+    const { stdout } = await n2.exec(['rlnet', 'check', '--fix', '--json']);
+    const { change, note } = (JSON.parse(stdout) as FixReport).fixed.HOSTS_LOCALHOST_IPV6_MISSING ?? {};
+    expect(change).toMatchObject({ file: '/etc/site/hosts', how: 'renamed' });
+    expect(note?.evidence).toContain('manage_etc_hosts: true in /etc/cloud/cloud.cfg.d/99-hosts.cfg');
+    expect(await n2.execOk(['readlink', '/etc/hosts'])).toBe('site/hosts\n');
+    expect(await n2.readFile('/etc/site/hosts')).toContain('::1 localhost\n');
+  });
+
+  test('a hosts file out of reach of the agent is as it was, and what would let it in is said', async () => {
+    await n2.execOk([
+      'sh',
+      '-ec',
+      'sed -i "/^::1 localhost$/d" /etc/site/hosts; mv /etc/site/hosts /srv/hosts; ln -sf /srv/hosts /etc/hosts',
+    ]);
+    const before = await n2.readFile('/srv/hosts');
+    const { exitCode, stderr } = await n2.exec(['rlnet', 'check', '--fix']);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(/FILE_NOT_EDITABLE.*ReadWritePaths=/s);
+    expect(await n2.readFile('/srv/hosts')).toBe(before);
+  });
 });
