@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, readFile, readlink, rename, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
@@ -471,6 +471,25 @@ export class Host {
   async failedUnits(): Promise<string[]> {
     const listed = await this.execOk(['systemctl', 'list-units', '--failed', '--plain', '--no-legend']);
     return listed.split('\n').flatMap((line) => line.trim().split(/\s+/)[0] || []);
+  }
+
+  /** The PIDs, as this machine sees them, of processes that the host knows by these. @throws RlnetError USAGE for one that it does not have */
+  async outerPids(pids: readonly number[]): Promise<number[]> {
+    const leader = await this.#leader();
+    const namespace = leader === undefined ? '' : await readlink(`/proc/${leader}/ns/pid`);
+    const found = new Map<number, number>();
+    for (const name of (await readdir('/proc')).filter((each) => /^\d+$/.test(each))) {
+      // Processes come and go meanwhile.
+      if ((await readlink(`/proc/${name}/ns/pid`).catch(() => '')) !== namespace) continue;
+      const status = await readFile(`/proc/${name}/status`, 'utf8').catch(() => '');
+      const inner = /^NSpid:.*\s(\d+)$/m.exec(status)?.[1];
+      if (inner !== undefined) found.set(Number(inner), Number(name));
+    }
+    return pids.map((pid) => {
+      const outer = found.get(pid);
+      if (outer !== undefined) return outer;
+      throw new RlnetError('USAGE', `${this.name} has no process ${pid}.`, 'Look at ps on that host.');
+    });
   }
 
   /** PID, as this process sees it, of the host's PID 1. */
