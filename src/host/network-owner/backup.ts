@@ -79,9 +79,13 @@ export function invalid(directory: string, why: string, cause?: unknown): RlnetE
   );
 }
 
-/** Writes the back-up; an unfinished one is begun anew. @throws RlnetError OWNER_WRITE_FAILED */
+/**
+ * Writes the back-up; an unfinished one is begun anew.
+ * @param exec with root's capabilities, as for `runBackupScript`: attributes of a file that it may not see are lost (`trusted.*`, capabilities(7))
+ * @throws RlnetError OWNER_WRITE_FAILED
+ */
 export async function writeBackup(
-  exec: Exec,
+  exec: Pick<Exec, 'run'>,
   directory: string,
   change: AddressChange,
   edits: readonly FileEdit[],
@@ -126,7 +130,7 @@ export async function writeBackup(
  * @throws RlnetError OWNER_WRITE_FAILED, with what it said
  */
 export async function runBackupScript(
-  exec: Exec,
+  exec: Pick<Exec, 'run'>,
   directory: string,
   script: 'persist.sh' | 'restore.sh',
   signal?: AbortSignal,
@@ -185,7 +189,7 @@ export function writeFailed(what: string, why: string, cause?: unknown): RlnetEr
   );
 }
 
-async function copy(exec: Exec, args: readonly string[]): Promise<void> {
+async function copy(exec: Pick<Exec, 'run'>, args: readonly string[]): Promise<void> {
   const result = await exec.run('cp', args, { timeoutMs });
   if (result.exitCode !== 0) throw writeFailed('the back-up', said(result));
 }

@@ -33,7 +33,10 @@ const pollMs = 200;
 
 export interface FileOwnerPorts {
   exec: Exec;
-  /** Runs programs that are not ours and write where they like: outside of the sandbox of our unit, where there is one. */
+  /**
+   * Runs outside of the sandbox of our unit, where there is one: programs that are not ours and write where they like, and what copies files with
+   * attributes that root alone can see.
+   */
   outer: Pick<Exec, 'run'>;
   clock: Clock;
   interfaces: Pick<Interfaces, 'read'>;
@@ -41,7 +44,7 @@ export interface FileOwnerPorts {
 
 /** An owner whose configuration is files: all that does not depend on which one it is. */
 export function createFileOwner<C>(adapter: OwnerAdapter<C>, ports: FileOwnerPorts): NetworkOwner {
-  const { exec, interfaces } = ports;
+  const { outer, interfaces } = ports;
 
   const plan: NetworkOwner['plan'] = async (change, signal) => {
     const { link, from, to } = change;
@@ -74,14 +77,14 @@ export function createFileOwner<C>(adapter: OwnerAdapter<C>, ports: FileOwnerPor
     if (found !== undefined) return requireSameChange(found, change, directory);
     const { files } = await plan(change, signal);
     signal?.throwIfAborted();
-    await writeBackup(exec, directory, change, files);
+    await writeBackup(outer, directory, change, files);
     return requireBackup(directory);
   };
 
   const restore: NetworkOwner['restore'] = async (directory, signal) => {
     const { files } = await requireBackup(directory);
     signal?.throwIfAborted();
-    await runBackupScript(exec, directory, 'restore.sh');
+    await runBackupScript(outer, directory, 'restore.sh');
     for (const file of files) await requireState(file, 'before');
   };
 
@@ -100,7 +103,7 @@ export function createFileOwner<C>(adapter: OwnerAdapter<C>, ports: FileOwnerPor
       signal?.throwIfAborted();
       try {
         // Not to be aborted in the middle: it takes milliseconds, and what was begun is better ended.
-        await runBackupScript(exec, directory, 'persist.sh');
+        await runBackupScript(outer, directory, 'persist.sh');
         for (const file of files) await requireState(file, 'after');
         await adapter.judge(await readEdits(files, directory), signal);
       } catch (thrown) {

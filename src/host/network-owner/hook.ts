@@ -26,7 +26,7 @@ type Phase = 'persist' | 'activate' | 'readBack' | 'restore';
  * @param path of the program
  */
 export function createHookOwner(path: string, ports: FileOwnerPorts): NetworkOwner {
-  const { clock, exec, outer, interfaces } = ports;
+  const { clock, outer, interfaces } = ports;
 
   const call = async (
     phase: Phase,
@@ -66,7 +66,7 @@ export function createHookOwner(path: string, ports: FileOwnerPorts): NetworkOwn
     }
     await requireLink(interfaces, change.link, signal);
     await requireTrustworthy(path);
-    await writeBackup(exec, directory, change, []);
+    await writeBackup(outer, directory, change, []);
   };
 
   return {

@@ -19,7 +19,7 @@ const pollMs = 2_000;
  * @param root where the host's file system begins, for hosts that are a folder of a test
  */
 export function createManualOwner(ports: FileOwnerPorts, root = '/'): NetworkOwner {
-  const { clock, exec, interfaces } = ports;
+  const { clock, outer, interfaces } = ports;
 
   /** @param missing what is still to be done; undefined when it is done */
   const waitFor = async (
@@ -57,7 +57,7 @@ export function createManualOwner(ports: FileOwnerPorts, root = '/'): NetworkOwn
       return;
     }
     await requireLink(interfaces, change.link, signal);
-    await writeBackup(exec, directory, change, []);
+    await writeBackup(outer, directory, change, []);
   };
 
   return {
