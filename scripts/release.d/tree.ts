@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { billOfMaterials } from './bill-of-materials.ts';
 import { type Bundle, bundle } from './bundle.ts';
-import { listInput, readInput } from './inputs.ts';
+import { listInput, type ReleasePath, readInput } from './inputs.ts';
 
 /** Where the files of `systemd/` go, by the end of their names. */
 const systemdFolders: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ export interface Tree {
  * generated comes from the bundle itself, run by the Node that it ships with.
  */
 export async function layTree(checkout: string, folder: string): Promise<Tree> {
-  const own = (path: string): string => readInput(checkout, path);
+  const own = (path: ReleasePath): string => readInput(checkout, path);
   const { version } = JSON.parse(own('package.json')) as { version: string };
   const put = (path: string, content: string | Uint8Array, mode = 0o644): void => {
     const target = join(folder, path);
