@@ -57,10 +57,40 @@ const mutations: readonly Mutation[] = [
     replace: 'if (open !== undefined && open.epoch < 0) {',
   },
   {
+    name: 'minority-enough',
+    file: `${renumbering}/claim.ts`,
+    find: 'if (granted >= majority(claim)) return;',
+    replace: 'if (granted >= 1) return;',
+  },
+  {
+    name: 'lock-freed-on-one-disk',
+    file: `${renumbering}/steps/claim.ts`,
+    find: "return intended.has('preflight');",
+    replace: "return intended.has('preflight') && false;",
+  },
+  {
+    name: 'started-twice',
+    file: `${renumbering}/renumberings.ts`,
+    find: 'const result = this.#beginning.then(action);',
+    replace: 'const result = action();',
+  },
+  {
+    name: 'abort-after-the-dead-man',
+    file: `${words}/next-action.ts`,
+    find: "direction === 'forward' && progress.takenOver === undefined) {",
+    replace: "direction === 'forward') {",
+  },
+  {
+    name: 'registration-not-looked-at-again',
+    file: `${renumbering}/steps/rs.ts`,
+    find: 'if (row === undefined || row.address === address) return;',
+    replace: 'if (row === undefined || row.address !== undefined) return;',
+  },
+  {
     name: 'lock-never-released',
     file: `${renumbering}/steps/claim.ts`,
-    find: "return keeper.answerHeld(claim) === 'closed' ? done('the lock is free') : notDone('the lock is held');",
-    replace: "return done('the lock is free');",
+    find: "if (keeper.answerHeld(claim) !== 'closed') return notDone('the lock is held');",
+    replace: "if (keeper.answerHeld(claim) !== 'closed') return done('the lock is held');",
   },
   {
     name: 'word-too-late',
@@ -126,10 +156,11 @@ function noticed({ file, find, replace }: Mutation): string | undefined {
     const { status, stdout, stderr } = spawnSync('npx', args, {
       cwd: copy,
       encoding: 'utf8',
+      env: { ...process.env, NO_COLOR: '1' },
       timeout: 600_000,
     });
     if (status === 0) return undefined;
-    return /Error: ([^(\n]{5,160})/.exec(`${stderr}\n${stdout}`)?.[1] ?? 'the run did not end';
+    return /Error: ([^(\n]{5,160})/.exec(`${stderr}\n${stdout}`)?.[1] ?? 'the run failed, or did not end';
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }

@@ -108,7 +108,7 @@ export function nextAction(progress: Progress, facts: Facts): Action {
   if (progress.abort !== undefined && direction === 'forward' && progress.takenOver === undefined) {
     if (!committed) return { do: 'turn', reason: abortReason(progress.abort) };
     if (step === 'prove' && progress.intent === undefined)
-      return { do: 'note_done', step, evidence: `left out: ${progress.abort.by} asked to abort` };
+      return leftOut(step, `${progress.abort.by} asked to abort`);
   }
   const { probe } = facts;
   if (probe.is === 'done') return { do: 'note_done', step, evidence: probe.evidence };
@@ -139,11 +139,16 @@ export function nextAction(progress: Progress, facts: Facts): Action {
     if (given !== undefined) return given;
   }
   if (probe.is === 'unknown') return { do: 'wait', for: probe.why };
-  // Acted on in this run, and without an error: it takes its time.
+  // Acted on in this run, and without an error: it takes its time. After an alarm it is tried again, once in so long.
   if (acted !== undefined && error === undefined && progress.intent !== undefined) {
-    return { do: 'wait', for: probe.evidence };
+    const isDue = secondsSince(progress.intent.at, facts.now) > bound.seconds;
+    if (!isDue) return { do: 'wait', for: probe.evidence };
   }
   return leaveFor(progress, facts, step) ?? { do: 'act', step, attempt };
+}
+
+function leftOut(step: Step, why: string): Action {
+  return { do: 'note_done', step, evidence: `left out: ${why}` };
 }
 
 /** What has to be asked, or stands in the way, before the act; undefined when nothing does. */
@@ -155,6 +160,7 @@ function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefi
       return { do: 'ask_guards', step };
     const [refusal] = guards.refusals;
     if (refusal !== undefined) {
+      if (step === 'prove' && progress.alarmed.has(step)) return leftOut(step, refusal.message);
       return progress.committed ? { do: 'wait', for: refusal.message } : { do: 'turn', reason: refusal };
     }
   }
@@ -177,7 +183,7 @@ function leaveFor(progress: Progress, facts: Facts, step: Step): Action | undefi
  */
 function withoutLock({ direction, intended }: Progress, step: Step): Action {
   if (direction === 'forward' && (step === 'external' || step === 'prove')) {
-    return { do: 'note_done', step, evidence: 'left out: the lock was freed by somebody else' };
+    return leftOut(step, 'the lock was freed by somebody else');
   }
   if (direction === 'forward' && !intended.has('register')) return { do: 'turn', reason: lockLost };
   return { do: 'close', outcome: 'stopped', reason: lockLost };
@@ -195,9 +201,9 @@ function giveUp(
 ): Action | undefined {
   if (after === 'alarm' || progress.committed) {
     if (!progress.alarmed.has(step)) return { do: 'alarm', step, reason };
-    // The node is in service, and others wait for the lock: a proof that cannot be begun is left out.
-    const isLeftOut = step === 'prove' && progress.intent === undefined;
-    return isLeftOut ? { do: 'note_done', step, evidence: `left out: ${reason.message}` } : undefined;
+    // The node is in service, and others wait for the lock: what it can do without is left out.
+    const isLeftOut = step === 'external' || (step === 'prove' && progress.intent === undefined);
+    return isLeftOut ? leftOut(step, reason.message) : undefined;
   }
   if (progress.direction === 'back' || progress.takenOver !== undefined || after === 'stop') {
     return { do: 'close', outcome: 'stopped', reason };

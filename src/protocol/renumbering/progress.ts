@@ -43,8 +43,10 @@ export interface Progress {
 const forward: readonly Step[] = forwardPathOf({ proveByReboot: true });
 const isForward = (step: Step): step is ForwardStep => forward.includes(step);
 
-/** The steps that are left to look at once the dead man has acted. */
-const afterTakeOver: readonly Step[] = ['rejoin', 'release'];
+/** The steps that are left once the dead man has acted: to look, and what he knows nothing of. */
+function afterTakeOver({ external }: Plan, word: string): readonly Step[] {
+  return word === 'new' && external !== undefined ? ['rejoin', 'external', 'release'] : ['rejoin', 'release'];
+}
 
 /**
  * Reads a journal's records in order.
@@ -141,18 +143,20 @@ export function advance(progress: Progress, record: JournalRecord): Progress {
     }
     case 'alarm':
       return { ...progress, alarmed: new Set(progress.alarmed).add(record.step) };
-    case 'taken_over':
+    case 'taken_over': {
+      const path = afterTakeOver(progress.plan, record.direction_word);
       return {
         ...progress,
         direction: record.direction_word === 'new' ? 'forward' : 'back',
-        path: afterTakeOver,
-        step: afterTakeOver[0],
+        path,
+        step: path[0],
         stepSince: record.at,
         intent: undefined,
         done: new Map(),
         takenOver: record.direction_word,
         alarmed: new Set(),
       };
+    }
     case 'reopened':
       return { ...progress, closed: undefined, stepSince: record.at, intent: undefined };
     case 'closed':
