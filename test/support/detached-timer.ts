@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { DetachedTimer, DetachedTimerState } from '../../src/host/ports/detached-timer.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
+import { killIfThere, processById } from './lab/run.ts';
 
 /** In a session of its own: notes its process id, sleeps, and becomes the script. */
 const waiter = `
@@ -31,11 +32,14 @@ export interface SleepingTimer extends DetachedTimer {
 export function createSleepingTimer(exec: Exec, notes: string): SleepingTimer {
   const find = async (name: string): Promise<{ state: DetachedTimerState; pid: number }> => {
     const pid = Number(await readFile(`${notes}/${name}`, 'utf8').catch(() => '0'));
-    // A process id alone could be somebody else's by now. Empty for one that has ended and that nobody waits for.
+    // A process id alone could be somebody else's by now.
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
     if (words.includes('rlnet-waiter') && words.includes(`${notes}/${name}`))
       return { state: 'waiting', pid };
-    return { state: words[0] === '/bin/sh' ? 'running' : 'gone', pid };
+    if (words[0] === '/bin/sh') return { state: 'running', pid };
+    // Empty for one that has ended and that nobody waits for, and for a moment while it becomes the script.
+    const becoming = words[0] === '' && (await processById(pid)) !== undefined;
+    return { state: becoming ? 'running' : 'gone', pid };
   };
   return {
     state: async (name) => (await find(name)).state,
@@ -55,7 +59,7 @@ export function createSleepingTimer(exec: Exec, notes: string): SleepingTimer {
         if (state !== 'waiting') return;
         // It may not have come to its sleep yet.
         const sleeping = Number(await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => ''));
-        if (sleeping > 0) process.kill(sleeping, 'SIGKILL');
+        if (sleeping > 0) killIfThere(sleeping);
         await setTimeout(10);
       }
     },
