@@ -1,6 +1,6 @@
 /**
- * A valibot schema in the notation of docs/wire-shapes.md, for the reader who writes another implementation. Only what the schemas of the wire
- * are made of is known here; anything else is an error, so that nothing is left out.
+ * A valibot schema in the notation of docs/wire-shapes.md, for the reader who writes another implementation. A kind of schema that is not known
+ * here is an error, so that nothing is left out.
  */
 
 interface Schema {
@@ -39,17 +39,21 @@ export function shapeOf(schema: unknown, names: Names, used: (name: string) => v
   const of = (part: unknown, deeper = indent): string => notationOf(part, names, used, deeper);
   const shape = (): string => {
     switch (type) {
-      case 'object': {
+      case 'object':
+      case 'strict_object': {
         const entries = Object.entries(parts['entries'] as Record<string, Schema>).map(([key, entry]) =>
           entry.type === 'optional' && names.get(entry) === undefined
             ? `${key}?: ${of(entry['wrapped'], inner)}`
             : `${key}: ${of(entry, inner)}`,
         );
         const line = `{ ${entries.join(', ')} }`;
-        if (entries.length === 0) return '{}';
-        if (line.length <= 100 && !line.includes('\n')) return line;
-        return `{\n${entries.map((entry) => `${inner}${entry}\n`).join('')}${indent}}`;
+        const only = type === 'object' ? '' : ' and no other';
+        if (entries.length === 0) return `{}${only}`;
+        if (line.length <= 100 && !line.includes('\n')) return `${line}${only}`;
+        return `{\n${entries.map((entry) => `${inner}${entry}\n`).join('')}${indent}}${only}`;
       }
+      case 'tuple':
+        return `[${(parts['items'] as Schema[]).map((item) => of(item)).join(', ')}]`;
       case 'array':
         return `[${of(parts['item'])}, …]`;
       case 'record':
@@ -67,6 +71,11 @@ export function shapeOf(schema: unknown, names: Names, used: (name: string) => v
       case 'number':
       case 'boolean':
         return type;
+      case 'null':
+        return 'null';
+      case 'nullable':
+        return `${of(parts['wrapped'])} | null`;
+      case 'any':
       case 'unknown':
         return 'any';
       default:
@@ -104,6 +113,6 @@ function boundOf({ kind, type, requirement }: Action): string[] {
     case 'readonly':
       return [];
     default:
-      throw new Error(`there is no notation for the ${kind} ${type}`);
+      return [`${kind} ${type}`];
   }
 }
