@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { describe, expect, it, test } from 'vitest';
 import {
   type Claim,
+  closingsAlone,
   decideGrant,
   isClosed,
   type LockState,
@@ -187,4 +188,52 @@ test('two claims never have a majority at the same time, also when members lose 
     }),
     { numRuns: 3_000 },
   );
+});
+
+describe('an agent that has lost its record', () => {
+  const first = claimOf('n2', 4);
+  const alone = withClosed(closingsAlone, first);
+
+  it('keeps what is closed, and is no authority for what was granted', () => {
+    expect(isClosed(alone, first)).toBe(true);
+    // Two of three have answered, and neither knows what was granted.
+    expect(
+      learned(
+        [2, 3, 4],
+        new Map<number, ToldLock>([
+          [2, alone],
+          [3, 'none'],
+        ]),
+      ),
+    ).toBeUndefined();
+    expect(
+      learned(
+        [2, 3],
+        new Map<number, ToldLock>([
+          [2, alone],
+          [3, 'none'],
+        ]),
+      )?.state,
+    ).toEqual({
+      highestEpoch: 4,
+      closed: { n2: 4 },
+    });
+  });
+
+  it('has others learn the closing from it', () => {
+    const holding = granted(noLockState, first);
+    expect(
+      learned(
+        [2, 3],
+        new Map<number, ToldLock>([
+          [2, alone],
+          [3, holding],
+        ]),
+      ),
+    ).toEqual({
+      state: { highestEpoch: 4, closed: { n2: 4 } },
+      open: [],
+    });
+    expect(merged(holding, alone)).toEqual({ highestEpoch: 4, closed: { n2: 4 } });
+  });
 });
