@@ -102,10 +102,16 @@ if [ -n "$mac" ] && [ "$(cat "/sys/class/net/$device/address" 2>/dev/null)" != "
 fi
 bound() { ip ${family} -o address show dev "$device" | awk '{ print $4 }' | grep -qxF -e "$1/$2"; }
 bind() { bound "$1" "$2" || ip ${family} address replace "$1/$2" dev "$device"; }
+# With promote_secondaries off (ifupdown, NetworkManager) an IPv4 address takes those of its network along that came after it, and with the last
+# one all routes go.
 release() {
+  promote=/proc/sys/net/ipv4/conf/$device/promote_secondaries
+  promoted=$(cat "$promote" 2>/dev/null)
+  echo 1 2>/dev/null >"$promote"
   for length in "$2" ${family === '-6' ? 128 : 32}; do
     if bound "$1" "$length"; then ip ${family} address del "$1/$length" dev "$device"; fi
   done
+  [ -z "$promoted" ] || echo "$promoted" 2>/dev/null >"$promote"
 }
 gateway() { [ -z "$1" ] || ip ${family} route show default | grep -qF -e "via $1 " || ip ${family} route replace default via "$1"; }
 # Whoever owns the link takes its files up; what is not there is not asked.
