@@ -44,6 +44,25 @@ export interface Run {
   instance: string;
 }
 
+/** Where the two ends of a link were by their own word when it was opened. */
+export interface Ends {
+  ours: Address | undefined;
+  theirs: Address | undefined;
+}
+
+/**
+ * Whether the older of two links with one run of an agent was left behind: an end of it has another address since, by its own word,
+ * and its socket is half-dead. Nobody has to wait for an echo that cannot come.
+ */
+export function isLeftBehind(old: Run & Ends, fresh: Run & Ends): boolean {
+  const sameRun =
+    old.machineId === fresh.machineId && old.bootId === fresh.bootId && old.instance === fresh.instance;
+  // An address that was not known yet is not another one.
+  const moved = (before: Address | undefined, now: Address | undefined): boolean =>
+    before !== undefined && now !== undefined && before !== now;
+  return sameRun && (moved(old.ours, fresh.ours) || moved(old.theirs, fresh.theirs));
+}
+
 /** What becomes of two links with one host's certificate, once it is known whether the older one still lives. */
 export type Meeting = 'keep old' | 'take fresh' | 'twin';
 

@@ -48,6 +48,8 @@ interface Waiting {
 /** A channel with its conversation: hello first, then pings, states and requests. It judges nobody; the mesh does. */
 export class Link {
   readonly channel: Channel;
+  /** The hello of this side. */
+  readonly ours: Hello;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #handlers: LinkHandlers;
@@ -74,6 +76,7 @@ export class Link {
 
   constructor(channel: Channel, hello: Hello, clock: Clock, random: Random, handlers: LinkHandlers) {
     this.channel = channel;
+    this.ours = hello;
     this.#clock = clock;
     this.#random = random;
     this.#handlers = handlers;

@@ -7,7 +7,7 @@ import { methods } from '../../protocol/methods.ts';
 import type { RsNode } from '../../protocol/rs.ts';
 import type { HostState } from '../../protocol/state.ts';
 import type { Log } from '../log.ts';
-import { resolveMeeting, type Standing, standingOf } from './admission.ts';
+import { type Ends, isLeftBehind, type Run, resolveMeeting, type Standing, standingOf } from './admission.ts';
 import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
 import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
@@ -365,7 +365,8 @@ export class Mesh {
       const old = this.#peers.get(host)?.link;
       if (old?.peer === undefined || old === judged) break;
       judged = old;
-      const echoed = await old.provesAlive(proofMs);
+      const leftBehind = isLeftBehind(endsOf(old, old.peer), endsOf(link, fresh));
+      const echoed = !leftBehind && (await old.provesAlive(proofMs));
       if (!this.#greeting.has(link)) return;
       const lower = own.host < host ? 'us' : 'them';
       const meeting = resolveMeeting(old.peer, fresh, echoed, link.channel.opener === lower);
@@ -506,6 +507,11 @@ export class Mesh {
       }),
     );
   }
+}
+
+/** The run at the other end of a link, and where both ends said that they are. */
+function endsOf({ ours }: Link, peer: Hello): Run & Ends {
+  return { ...peer, ours: ours.internalAddress, theirs: peer.internalAddress };
 }
 
 /** Whether the link's other side is at the address: it says so, or its socket does. */

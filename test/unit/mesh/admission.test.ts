@@ -6,7 +6,7 @@ import { createClock } from '../../../src/host/clock.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import type { RsNode } from '../../../src/protocol/rs.ts';
 import { createAuthority } from '../../support/agents.ts';
-import { introduced } from '../../support/flood.ts';
+import { frame, helloOf, introduced, webSocket } from '../../support/flood.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 import { linked, startTestAgent, type TestAgent, type TestAgentOptions } from '../../support/test-agent.ts';
 
@@ -162,6 +162,27 @@ test('a host that was rebooted is no twin: its old link, which is silent, has a 
   );
   expect(n1.mesh.troubles()).toEqual([]);
   await old.ended;
+});
+
+test('an agent whose address has moved takes its own old link’s place at once', async () => {
+  const clock = createManualClock();
+  const n1 = start(await demo('n1'), 1, { peers: [], clock });
+  const tls = await demo('n2');
+  await clock.pass(0);
+  const linkFrom = async (address: string) => {
+    const origin = { from: address, to: { address: n1.own, port: place.port }, tls };
+    const wire = await webSocket(origin);
+    wire.socket.write(frame(helloOf(origin, { instance: 'one', internalAddress: address })));
+    await vi.waitFor(() => {
+      expect(n1.mesh.peers()).toMatchObject([{ host: 'n2', address, linked: true }]);
+    }, patience);
+    return wire;
+  };
+  const old = await linkFrom('127.0.92.5');
+  // No time passes on the clock of n1.
+  await linkFrom('127.0.92.2');
+  await old.ended;
+  expect(n1.mesh.troubles()).toEqual([]);
 });
 
 /** All that an agent says of those that it is not linked to, why its last link ended, and its log. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { resolveMeeting, standingOf } from '../../../src/agent/mesh/admission.ts';
+import { isLeftBehind, resolveMeeting, standingOf } from '../../../src/agent/mesh/admission.ts';
 import { judge } from '../../../src/agent/mesh/reachability.ts';
 import { dialTargets, redialDelayMs } from '../../../src/agent/mesh/rules.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
@@ -23,6 +23,25 @@ describe('of two links to one host', () => {
     ['another machine, which its pin judges', { machineId: 'clone', bootId: 'other', instance: 'next' }],
   ] as const)('the newer stays when the older one does not echo: %s', ([, fresh]) => {
     expect(resolveMeeting(run, fresh, false, false)).toBe('take fresh');
+  });
+
+  describe('the older one is left behind', () => {
+    const [here, there, moved] = ['192.0.2.1', '192.0.2.2', '192.0.2.9'].map(parseAddress);
+    const old = { ...run, ours: here, theirs: there };
+    test.for([
+      ['where the other end has moved', { ...old, theirs: moved }, true],
+      ['where this end has moved', { ...old, ours: moved }, true],
+      ['not where both are where they were', old, false],
+      ['not where an end says no address', { ...old, theirs: undefined }, false],
+      [
+        'not by another run, which has to show that the older one is dead',
+        { ...old, theirs: moved, instance: 'next' },
+        false,
+      ],
+      ['not by another machine', { ...old, theirs: moved, machineId: 'clone' }, false],
+    ] as const)('%s', ([, fresh, expected]) => {
+      expect(isLeftBehind(old, fresh)).toBe(expected);
+    });
   });
 
   it('the newer stays when the agent was restarted and its old process is still ending', () => {
