@@ -105,13 +105,16 @@ export class SimRenumberingAgent implements Service {
       askGuards: askGuardsOf(simFacts(ports, host)),
       log,
       changed: (progress, record) => {
-        if (progress !== undefined && record !== undefined) this.#note(progress, record);
+        if (progress === undefined || record === undefined) return;
+        this.#note(progress, record);
+        this.#cluster.onGrowth(process, progress.plan.id);
       },
     }).then(
       (renumberings) => {
         if (!process.isAlive) return;
         this.#running = renumberings;
         this.#gossip(process, renumberings);
+        this.#cluster.onRun(host, process, renumberings);
       },
       (thrown: unknown) => {
         kernel.note(process.name, `could not start: ${asRlnetError(thrown).message}`);
@@ -146,6 +149,9 @@ export class RenumberingCluster {
   readonly family: Family;
   /** Called with every record that an agent has written. */
   onRecord: (plan: Plan, record: JournalRecord) => void = () => {};
+  /** Called when an agent runs, and when one of its journals has one more record. */
+  onRun: (host: SimHost, process: SimProcess, renumberings: Renumberings) => void = () => {};
+  onGrowth: (process: SimProcess, planId: string) => void = () => {};
 
   constructor(kernel: Kernel, size: number, family: Family = 'ipv4') {
     this.kernel = kernel;
