@@ -1,4 +1,4 @@
-import { issueCa, issueHost } from '../../../src/cli/tls-issue.ts';
+import { type Issued, issueCa, issueHost } from '../../../src/cli/tls-issue.ts';
 import { createRandom } from '../../../src/host/random.ts';
 import type { Family } from '../../../src/protocol/address.ts';
 import { execOk } from '../standin/install.ts';
@@ -41,6 +41,8 @@ const clockFile = 'f /run/lab-clock 0644 - - - yes\n';
  * @param now     wall clock, milliseconds since the epoch: the certificates are valid from then on
  * @param seedsOf the seeds of a host that is configured otherwise than the others; undefined for those
  * @param more    further sections of everybody's agent.yaml, line by line
+ * @param moreOf  further lines of the agent.yaml of one host
+ * @returns the CA
  */
 export async function installAgents(
   hosts: readonly Host[],
@@ -50,14 +52,16 @@ export async function installAgents(
     now,
     seedsOf,
     more = [],
+    moreOf = () => '',
   }: {
     cluster: string;
     family: Family;
     now: number;
     seedsOf?: (host: Host) => readonly string[] | undefined;
     more?: readonly string[];
+    moreOf?: (host: Host) => string;
   },
-): Promise<void> {
+): Promise<Issued> {
   const ca = await issueCa(cluster, { now, days: 30, random: random.id() });
   const seeds = hosts.map((host) => host.address('internal', family));
   const settings = [
@@ -66,7 +70,9 @@ export async function installAgents(
     '  seeds:',
   ];
   const configurationOf = (host: Host): string =>
-    [...settings, ...(seedsOf?.(host) ?? seeds).map((seed) => `    - "${seed}"`), ...more, ''].join('\n');
+    [...settings, ...(seedsOf?.(host) ?? seeds).map((seed) => `    - "${seed}"`), ...more, moreOf(host)].join(
+      '\n',
+    );
   await Promise.all(
     hosts.map(async (host) => {
       const { certificate, key } = await issueHost(ca, host.name, { now, days: 7, random: random.id() });
@@ -86,4 +92,5 @@ export async function installAgents(
       await execOk(host, ['systemctl', 'restart', 'rlnet']);
     }),
   );
+  return ca;
 }
