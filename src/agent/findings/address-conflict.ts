@@ -1,5 +1,6 @@
 import { known, whyUnknown } from '../observations.ts';
 import type { Check } from './check.ts';
+import { rsCauses } from './rs-table.ts';
 
 /** A host's own word and RS's node table must name the same internal address. They differ while an address is being changed. */
 export const addressConflict: Check = {
@@ -9,7 +10,7 @@ export const addressConflict: Check = {
   about:
     'A linked host says another internal address than RS has for its node. It passes by itself while an address is being changed.',
   remedy: 'Compare rladmin status nodes on both hosts; one of the two may be cut off from the cluster.',
-  behind: ['RENUMBERING_UNDER_WAY'],
+  behind: rsCauses,
   judge({ observations: { nodeTable }, peers }) {
     const nodes = known(nodeTable)?.nodes;
     if (nodes === undefined) return { outcome: 'unknown', evidence: whyUnknown(nodeTable) };

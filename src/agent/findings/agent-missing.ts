@@ -12,7 +12,7 @@ export const agentMissing: Check = {
   remedy:
     'Install rlnet on that host, with a certificate of this cluster; rlnet status has the reason for each address.',
   showAfterMs: 3_000,
-  behind: [...meshCauses, ...rsCauses],
+  behind: [...new Set([...meshCauses, ...rsCauses])],
   judge({ observations, peers, unreached }) {
     const nodes = tableOf(observations);
     if (nodes === undefined) return unknown(whyUnknown(observations.nodeTable));

@@ -8,7 +8,7 @@ export const rsNodeNotOk: Check = {
   severity: 'error',
   about: 'The row of this node in `rladmin status nodes` has another word than OK, or is not there.',
   remedy: 'See rladmin status extra all, and /opt/redislabs/bin/supervisorctl status on this host.',
-  behind: [...rsCauses, 'INTERNAL_ADDRESS_NOT_BOUND'],
+  behind: rsCauses,
   judge({ observations }) {
     if (isNoNode(observations)) return notApplicable('this host is not a node');
     const nodes = tableOf(observations);
