@@ -9,9 +9,10 @@ export const pingsLost: Check = {
   title: 'Pings to another host come back late, or not at all',
   severity: 'warning',
   about:
-    'Of the pings of the last half minute more than one in twenty had no echo within half a second: packets are lost on the way, or the other host is overloaded.',
+    'Of the pings of the last half minute more than one in twenty had no echo within half a second: packets are lost on the way, or the other host is overloaded. One outage counts for half a minute, so it is shown when it has lasted longer than that.',
   remedy:
     'rlnet mesh shows which hosts it is about; look at the counters of the interfaces (ip -s link) and at the load.',
+  showAfterMs: 35_000,
   clearAfterMs: 10_000,
   behind: [...meshCauses, 'MESH_PEER_UNREACHABLE', 'MESH_PATH_BROKEN'],
   judge({ peers }) {
