@@ -247,10 +247,20 @@ export class Renumberings {
           this.#run(journal);
         } else if (journal.progress.closed.outcome === 'stopped')
           this.#stopped = newer(this.#stopped, journal);
+        else await this.#closeClaimOf(journal);
       } catch (thrown) {
         this.#getStuck(asRlnetError(thrown));
       }
     }
+  }
+
+  /** What is over holds no lock: the record of the lock may have been lost since, and the others were not all told. */
+  async #closeClaimOf({ progress }: Journal): Promise<void> {
+    const claim = claimOf(progress);
+    if (claim === undefined || this.keeper.answerHeld(claim) === 'closed') return;
+    await this.keeper.close(claim).catch((thrown: unknown) => {
+      this.#deps.log.warn({ err: thrown }, 'a claim whose renumbering is over could not be closed');
+    });
   }
 
   /**
