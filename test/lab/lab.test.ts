@@ -116,7 +116,7 @@ describe('a lab with a host of each owner', () => {
         '/etc/rlnet/tls',
         '/var/lib/rlnet',
       ]),
-    ).toBe('755 /usr/bin/rlnet\n755 /etc/rlnet\n700 /etc/rlnet/tls\n700 /var/lib/rlnet\n');
+    ).toBe('755 /usr/bin/rlnet\n755 /etc/rlnet\n710 /etc/rlnet/tls\n700 /var/lib/rlnet\n');
     expect((await n1.exec(['touch', '/opt/redislabs/standin/new'])).stderr).toContain(
       'Read-only file system',
     );

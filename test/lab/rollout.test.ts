@@ -96,6 +96,7 @@ describe('external addresses in the file', () => {
 
     await n2.execOk(['rlnet', 'external', 'add', '1', '203.0.113.99']);
     await using watch = await watchFrom(n1);
+    // Nothing is said of what was applied just before.
     const { view } = await watch.until('the finding', ({ hosts }) =>
       hosts.some(({ state }) => state?.findings.some(({ code }) => code === 'EXTERNAL_ADDRESS_UNDECLARED')),
     );

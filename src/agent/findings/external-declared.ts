@@ -12,8 +12,11 @@ export const externalDeclared: Check = {
   remedy:
     'Put it into the file and apply it (rlnet export shows what is), or take it away: rlnet external remove.',
   behind: rsCauses,
-  judge({ observations: { nodeTable }, declared }) {
+  // What was applied a moment ago shows in the next reading of the node table, 15 s later at most.
+  showAfterMs: 20_000,
+  judge({ observations: { nodeTable }, declared, rollout }) {
     if (declared === undefined) return notApplicable('no file was applied from this host');
+    if (rollout?.is === 'open' || rollout?.is === 'paused') return notApplicable('the file is being applied');
     const table = known(nodeTable);
     if (table === undefined) return unknown(whyUnknown(nodeTable));
     return failIfAny(

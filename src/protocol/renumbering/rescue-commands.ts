@@ -452,7 +452,7 @@ function endCommands(
       : [
           there(
             `rlnet lock release --reason ${reason} --host-is-off`,
-            `The cluster's lock is free for the next renumbering. The agent of ${plan.host} does not run, and finds nothing to go on with when it does.`,
+            `The cluster's lock is free for the next renumbering. The agent of ${plan.host} does not run, and finds nothing to go on with when it does. Refused (LOCK_HOLDER_ALIVE) until that agent has been silent for a minute: then type it again.`,
           ),
         ];
   return { quiet, last: [...restart, ...release] };
