@@ -2,6 +2,9 @@ import type { Clock, Timer } from '../host/ports/clock.ts';
 import { asRlnetError } from '../protocol/errors.ts';
 import type { Reading } from './observations.ts';
 
+/** What could not be read is read again after this, where its own pace is slower: an answer that is not known must not stay so for an hour. Milliseconds. */
+const tryAgainMs = 15_000;
+
 /** Something on this host that can be read, and perhaps says when it may have changed. */
 export interface Source<T> {
   read(): Promise<T>;
@@ -40,11 +43,12 @@ export class Observer<T> {
       return this.#running;
     }
     this.#timer?.cancel();
-    this.#running = this.#readUntilQuiet().finally(() => {
+    this.#running = this.#readUntilQuiet().then((failed) => {
       this.#running = undefined;
-      const { everyMs } = this.#source;
-      if (!this.#closed && everyMs !== undefined)
-        this.#timer = this.#clock.after(everyMs, () => void this.refresh());
+      const { everyMs = Number.POSITIVE_INFINITY } = this.#source;
+      const nextMs = failed ? Math.min(everyMs, tryAgainMs) : everyMs;
+      if (!this.#closed && nextMs < Number.POSITIVE_INFINITY)
+        this.#timer = this.#clock.after(nextMs, () => void this.refresh());
     });
     return this.#running;
   }
@@ -55,12 +59,14 @@ export class Observer<T> {
     this.#watch?.close();
   }
 
-  async #readUntilQuiet(): Promise<void> {
-    do {
+  /** @returns whether the newest reading failed */
+  async #readUntilQuiet(): Promise<boolean> {
+    for (;;) {
       this.#again = false;
       const reading = await this.#read();
       if (!this.#closed) this.#onReading(reading);
-    } while (this.#again && !this.#closed);
+      if (!this.#again || this.#closed) return 'error' in reading;
+    }
   }
 
   async #read(): Promise<Reading<T>> {

@@ -68,7 +68,7 @@ test.for(
     expect(followed[0]).toMatch(/ restart…\n[\s\S]* readdress done: .*\n[\s\S]* done\n/);
     expect(followed[1]).toMatch(/rolled back: ADDRESS_IN_USE: /);
     expect(followed[1]).not.toContain('demote');
-    expect(followed[2]).toMatch(/ start…\n[\s\S]*rolled back: UNIT_FAILED: /);
+    expect(followed[2]).toMatch(/ start…\n[\s\S]*rolled back: UNIT_(FAILED|START_LIMIT): /);
     expect(stdout).toMatch(/2 of 3 nodes served at least, without quorum for 0 ms, databases offline: none/);
     for (const status of [ofMoved, atEnd]) {
       expect(status).toMatch(new RegExp(`^2 +\\w+ +n2 +${moved} `, 'm'));

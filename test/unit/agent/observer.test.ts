@@ -126,3 +126,28 @@ test('is silent once it is closed, in the middle of a read too', async () => {
   expect(reads).toHaveLength(1);
   expect(clock.pending).toBe(0);
 });
+
+test('reads what it could not read again after 15 s, also where it is read by cron alone', async () => {
+  const clock = createManualClock();
+  let broken = true;
+  let reads = 0;
+  const observer = new Observer<number>(
+    clock,
+    {
+      everyMs: undefined,
+      read: () => {
+        reads += 1;
+        return broken ? Promise.reject(new Error('not now')) : Promise.resolve(reads);
+      },
+    },
+    () => {},
+  );
+  await clock.pass(15_000);
+  expect(reads).toBe(2);
+  broken = false;
+  await clock.pass(15_000);
+  expect(reads).toBe(3);
+  await clock.pass(3_600_000);
+  expect(reads).toBe(3);
+  observer.close();
+});
