@@ -63,7 +63,11 @@ async function property(host: Host, name: string, unit = 'rlnet'): Promise<strin
 /** What is not rlnet's, and is to stay as it is whatever happens to the package. */
 async function ofOthers(): Promise<unknown> {
   const unit = ['UnitFileState', 'ActiveState', 'MainPID', 'ExecMainStartTimestampMonotonic'];
-  const links = JSON.parse(await n1.execOk(['ip', '-j', 'addr'])) as { addr_info: object[] }[];
+  // A host that has just booted is still asking for duplicates of its addresses.
+  const links = await waitFor('the addresses to be in use', { timeoutMs: 10_000 }, async () => {
+    const text = await n1.execOk(['ip', '-j', 'addr']);
+    return text.includes('"tentative"') ? undefined : (JSON.parse(text) as { addr_info: object[] }[]);
+  });
   return {
     unit: await Promise.all(unit.map((name) => property(n1, name, 'rlec_supervisor'))),
     addresses: links.map((link) => link.addr_info),
