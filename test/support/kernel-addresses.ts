@@ -103,12 +103,19 @@ export async function openHost(
       const route = `ip -6 route show table local type multicast dev ${link}`;
       return `until ${route} | grep -q .; do sleep 0.02; done`;
     }),
+    // Also without the wait an IPv6 address is tentative for a moment, and no route can have it as its source.
+    ...host
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+      .map((line) => `ip ${line}${/\baddr\w* add\b/.test(line) ? `; ${settled}` : ''}`),
   ].join('\n');
-  const { exitCode, stderr } = await namespace.exec.run('sh', ['-ec', script], { timeoutMs: 60_000 });
+  const { exitCode, stderr } = await namespace.exec.run('sh', ['-exc', script], { timeoutMs: 60_000 });
   if (exitCode !== 0) throw new Error(stderr);
-  await namespace.ip(host);
   return namespace;
 }
+
+const settled = 'while ip -6 address show tentative | grep -q inet6; do sleep 0.01; done';
 
 /** All of a snapshot as text, sorted; routes of one place keep their order. */
 export function textOf({ addresses, routes, rules }: NetworkSnapshot): string[] {
