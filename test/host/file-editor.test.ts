@@ -53,7 +53,9 @@ describe.skipIf(!isRoot)('a file that is edited (needs root)', () => {
     expect(await attributesOf(path)).toBe(before);
   });
 
-  it(`holds the old content or the new one, whole, after a kill at any moment (${kills} kills)`, async () => {
+  it(`holds the old content or the new one, whole, after a kill at any moment (${kills} kills)`, {
+    timeout: 300_000,
+  }, async () => {
     const { root, path } = await furnished();
     const attributes = await attributesOf(path);
     const contents = [Buffer.from('old'), Buffer.from('new'.repeat(5_000))];
