@@ -119,7 +119,7 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
         if (bound.is !== 'done') await askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress);
       }
-      // The address stays on its card from here on, so that the owner's own taking it up needs no second announcement.
+      // It is this card from here on, also where the owner takes the address away for a moment as it takes its files up.
       const { name } = change.link;
       const announced = wire.announce({ interface: name, address, neighbours: neighboursOf(plan) }, signal);
       await Promise.all([untilSeen(deps, plan, address), announced]);
