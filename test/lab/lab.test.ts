@@ -329,6 +329,13 @@ async function leftOf(name: string, { processes, namespaces }: Traces): Promise<
   return left;
 }
 
+/** What was killed is gone a moment later: the kernel ends a namespace after its last process. */
+async function untilNothingIsLeft(name: string, traces: Traces): Promise<void> {
+  await waitFor('nothing to be left', { timeoutMs: 20_000 }, async () =>
+    (await leftOf(name, traces)).length === 0 ? true : undefined,
+  );
+}
+
 describe('what a lab leaves behind is nothing', () => {
   test('after down', async () => {
     const links = await machineLinks();
@@ -341,7 +348,7 @@ describe('what a lab leaves behind is nothing', () => {
     expect(existsSync('/run/rlnet-lab/test-lab-down')).toBe(true);
     expect(await machineLinks()).toEqual(links);
     await lab.down();
-    expect(await leftOf('test-lab-down', traces)).toEqual([]);
+    await untilNothingIsLeft('test-lab-down', traces);
     expect(await machineLinks()).toEqual(links);
     expect(await machineMounts()).toEqual(mounts);
   });
@@ -350,9 +357,7 @@ describe('what a lab leaves behind is nothing', () => {
     const lab = await upLab({ name: 'test-lab-init', hosts: [{}] });
     const traces = await tracesOf(lab);
     process.kill(lab.state.init.pid, 'SIGKILL');
-    await waitFor('nothing to be left', { timeoutMs: 20_000 }, async () =>
-      (await leftOf('test-lab-init', traces)).length === 0 ? true : undefined,
-    );
+    await untilNothingIsLeft('test-lab-init', traces);
   });
 
   test('after SIGKILL of the keeper: all ends at once, and down removes the cgroup and the folder', async () => {
@@ -362,7 +367,7 @@ describe('what a lab leaves behind is nothing', () => {
     await endOf(traces.processes);
     await expect(attachLab('test-lab-keeper')).rejects.toMatchObject({ code: 'USAGE' });
     await downLab('test-lab-keeper');
-    expect(await leftOf('test-lab-keeper', traces)).toEqual([]);
+    await untilNothingIsLeft('test-lab-keeper', traces);
   });
 
   test('after SIGKILL of the keeper the name can be used again at once', async () => {
@@ -386,10 +391,7 @@ describe('what a lab leaves behind is nothing', () => {
       code: 'COMMAND_FAILED',
       message: expect.stringContaining('n2 went off') as string,
     });
-    // What was killed is gone a moment later.
-    await waitFor('nothing to be left', { timeoutMs: 20_000 }, async () =>
-      (await leftOf(name, traces)).length === 0 ? true : undefined,
-    );
+    await untilNothingIsLeft(name, traces);
   });
 
   test.for(['SIGINT', 'SIGKILL'] as const)('after %s of `lab up` while the hosts boot', async (signal) => {
@@ -400,9 +402,7 @@ describe('what a lab leaves behind is nothing', () => {
     const traces = await tracesOf(await comingUp(name));
     up.kill(signal);
     expect(await ended).toBe(signal === 'SIGKILL' ? null : 6);
-    await waitFor('nothing to be left', { timeoutMs: 20_000 }, async () =>
-      (await leftOf(name, traces)).length === 0 ? true : undefined,
-    );
+    await untilNothingIsLeft(name, traces);
   });
 });
 
