@@ -117,12 +117,12 @@ export class LockKeeper {
     return this.#state ?? 'none';
   }
 
-  /** Open claims that are known here, granted by this agent or by others. */
   /** What this agent may decide by; undefined while it has no record of what it granted before. */
   get #known(): LockState | undefined {
     return this.#state?.learned === false ? undefined : this.#state;
   }
 
+  /** Open claims that are known here, granted by this agent or by others. */
   openClaims(): Claim[] {
     const { granted } = this.#state ?? {};
     const all = [...(granted === undefined ? [] : [granted]), ...this.#others.values()];
