@@ -104,16 +104,9 @@ export function aimOf(
   const turned = records.some(({ type }) => type === 'turned');
   // On its way back it is the old address that is wanted. After the dead man, and on the way forward, the one that RS has.
   const wanted = turned && takenOver === undefined ? 'old' : held.address;
-  const claim = records.findLast((record) => record.type === 'intent' && record.step === 'claim');
-  const epoch = Number(claim?.type === 'intent' ? claim.detail?.['epoch'] : undefined);
-  const { lock } = facts;
-  const closed =
-    'value' in lock && lock.value !== undefined && Number.isSafeInteger(epoch)
-      ? isClosed(lock.value, { host: plan.host, epoch })
-      : undefined;
-  // Where it cannot be told, it is tried: to free a lock that nobody has does no harm.
-  const granted = 'unknown' in lock || lock.value?.granted?.planId === plan.id;
-  const keepsLock = closed === undefined ? granted : !closed;
+  // Where it cannot be told, it is tried: to free a lock that nobody has does no harm. The claim that counts is the last one, and of a
+  // damaged journal the end is not known.
+  const keepsLock = damage !== undefined || holdsClaim(facts, records, plan);
   const sameWay =
     takenOver === undefined
       ? progress?.direction === (wanted === 'old' ? 'back' : 'forward')
@@ -134,6 +127,14 @@ export function aimOf(
     agentCanEnd: damage === undefined && keepsLock && sameWay && !goesForward,
     external: externalOf(facts, plan, progress, wanted),
   };
+}
+
+/** Whether the last claim in the journal is open, as far as this host's record of the lock shows. */
+function holdsClaim({ lock }: RescueFacts, records: readonly JournalRecord[], { host }: Plan): boolean {
+  const claim = records.findLast((record) => record.type === 'intent' && record.step === 'claim');
+  if (claim?.type !== 'intent') return false;
+  const epoch = Number(claim.detail?.['epoch']);
+  return !('value' in lock && lock.value !== undefined && isClosed(lock.value, { host, epoch }));
 }
 
 /** For how many seconds a node that was asked to tell RS an address may still do so. */

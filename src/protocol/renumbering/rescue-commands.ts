@@ -416,7 +416,7 @@ function startCommands({ unit, paths }: RescueFacts, aim: Aim, changesAddress: b
 /** What ends it for rlnet: by the agent where it would come to the same, else by hand. */
 function endCommands(
   { paths, agent, deadMan }: RescueFacts,
-  { path }: JournalFact,
+  { path, damage }: JournalFact,
   { plan, keepsLock, agentCanEnd }: Aim,
 ): { quiet: Command[]; last: Command[] } {
   const answers = 'value' in agent.says;
@@ -440,19 +440,20 @@ function endCommands(
     ),
   ];
   const restart = answers ? [here('systemctl restart rlnet', 'The agent takes notice of that.')] : [];
+  const perhaps = damage === undefined ? '' : ' LOCK_NOT_HELD says that it was already.';
   const release = !keepsLock
     ? []
     : answers
       ? [
           here(
             `rlnet lock release --reason ${reason}`,
-            "The cluster's lock is free for the next renumbering.",
+            `The cluster's lock is free for the next renumbering.${perhaps}`,
           ),
         ]
       : [
           there(
             `rlnet lock release --reason ${reason} --host-is-off`,
-            `The cluster's lock is free for the next renumbering. The agent of ${plan.host} does not run, and finds nothing to go on with when it does. Refused (LOCK_HOLDER_ALIVE) until that agent has been silent for a minute: then type it again.`,
+            `The cluster's lock is free for the next renumbering. The agent of ${plan.host} does not run, and finds nothing to go on with when it does. Refused (LOCK_HOLDER_ALIVE) until that agent has been silent for a minute: then type it again.${perhaps}`,
           ),
         ];
   return { quiet, last: [...restart, ...release] };

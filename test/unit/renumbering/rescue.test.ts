@@ -341,6 +341,46 @@ const cases: Case[] = [
     ],
   },
   {
+    title: 'a journal damaged before its second claim, the first one withdrawn',
+    facts: {
+      subject: journal(forwardTo('claim'), 'line 4: it is not JSON'),
+      lock: { value: { highestEpoch: 8, closed: { n2: 7 } } },
+      unit: { value: disabledUnit },
+      deadMan: armed(),
+    },
+    state: 'damaged',
+    types: [
+      holdOff,
+      row,
+      `systemctl enable ${unit}`,
+      `systemctl start ${unit}`,
+      untilOk,
+      disarm,
+      setAside,
+      release,
+    ],
+  },
+  {
+    title: 'a record of the lock that is gone, in the middle of the change',
+    facts: {
+      subject: journal(forwardTo('restart')),
+      lock: { value: undefined },
+      unit: { value: disabledUnit },
+      deadMan: armed(),
+    },
+    state: 'interrupted',
+    types: [
+      holdOff,
+      row,
+      `systemctl enable ${unit}`,
+      `systemctl start ${unit}`,
+      untilOk,
+      disarm,
+      setAside,
+      release,
+    ],
+  },
+  {
     title: "a journal whose first line is damaged, with the dead man's script and word",
     facts: {
       subject: journal([], 'line 1: it is not JSON'),
