@@ -57,21 +57,21 @@ export async function readFacts(deps: FactDependencies, wanted: ReadonlySet<Fact
     from: () => Promise<FactValues[K]>,
   ): Promise<Fact<FactValues[K]>> => (wanted.has(name) ? attempt(from) : { unknown: 'it was not asked for' });
   const { rs, clock, surroundings } = deps;
-  const [localUid, nodes, shards, running, replicaHaGraceSeconds] = await Promise.all([
+  const ofRs = Promise.all([
     read('localUid', () => rs.localUid()),
     read('nodes', () => rs.nodeTable()),
     read('shards', () => rs.shardTable()),
     read('running', () => rs.runningActions()),
     read('replicaHaGraceSeconds', () => rs.replicaHaGraceSeconds()),
   ]);
-  const [interfaces, routes, hostsFile, unit, agentUnit] = await Promise.all([
+  const ofNetwork = Promise.all([
     read('interfaces', () => deps.interfaces.read()),
     read('routes', async () => (await deps.kernel.snapshot()).routes),
     read('hostsFile', () => deps.hostsFile.judge()),
     read('unit', async () => deps.units.record(await requireUnit(deps))),
     read('agentUnit', () => deps.units.record(deps.agentUnit)),
   ]);
-  const [mode, clockSynchronised, freeBytes, vendor, certificate] = await Promise.all([
+  const ofHost = Promise.all([
     read('mode', async () => deps.mode),
     read('clockSynchronised', () => surroundings.clockSynchronised()),
     read('freeBytes', () =>
@@ -82,6 +82,9 @@ export async function readFacts(deps: FactDependencies, wanted: ReadonlySet<Fact
     read('vendor', () => surroundings.vendor()),
     read('certificate', async () => ({ notAfter: await deps.certificateEnds(), now: clock.wall() })),
   ]);
+  const [localUid, nodes, shards, running, replicaHaGraceSeconds] = await ofRs;
+  const [interfaces, routes, hostsFile, unit, agentUnit] = await ofNetwork;
+  const [mode, clockSynchronised, freeBytes, vendor, certificate] = await ofHost;
   return {
     ...{
       localUid,

@@ -148,7 +148,9 @@ export function decideGrant(
       'Wait until it ends, or see rlnet lock show for what would free it.',
     );
   }
-  if (claim.epoch <= state.highestEpoch) {
+  // Another member's grant of this very claim may be heard of before this one has read its RS: that makes the claim no older.
+  const known = others.some((other) => isSameClaim(other, claim));
+  if (known ? claim.epoch < state.highestEpoch : claim.epoch <= state.highestEpoch) {
     return refuse(
       'LOCK_EPOCH_OLD',
       `Epoch ${claim.epoch} was seen before; ${state.highestEpoch} is the highest.`,

@@ -54,6 +54,13 @@ describe('a grant', () => {
     expect(refusal(withClosed(noLockState, first), claimOf('n3', 2), 'n3', view, [first])).toBe('granted');
   });
 
+  it('is given to a claim that another agent is known to have granted, as that was heard of first', () => {
+    const heard = merged(noLockState, { highestEpoch: 1, closed: {} });
+    expect(stillGranted(granted(heard, first, [first]), first)).toBe(true);
+    expect(refusal({ ...heard, highestEpoch: 2 }, first, 'n2', view, [first])).toBe('LOCK_EPOCH_OLD');
+    expect(refusal(heard, claimOf('n3', 1), 'n3', view, [])).toBe('LOCK_EPOCH_OLD');
+  });
+
   it.each([
     ['LOCK_NOT_OWN', [noLockState, first, 'n3', view, []]],
     ['LOCK_STATE_UNKNOWN', [undefined, first, 'n2', view, []]],
@@ -129,6 +136,8 @@ test('two claims never have a majority at the same time, also when members lose 
       const states: (LockState | undefined)[] = uids.map(() => noLockState);
       const claims = new Map<number, { claim: Claim; yes: Set<number>; closed: boolean }>();
       const reinstalled = new Set<number>();
+      /** By member: what each of the others said last that it had granted. */
+      const heard = uids.map(() => new Map<number, Claim>());
       const learn = (at: number): Claim[] => {
         const others = uids.filter((_, index) => index !== at);
         const answers = new Map<number, ToldLock>(others.map((uid) => [uid, states[uid - 1] ?? 'none']));
@@ -143,11 +152,15 @@ test('two claims never have a majority at the same time, also when members lose 
           // One at a time: a majority that has lost its memory has lost the lock with it, which nothing can mend.
           if (reinstalled.size === 0) {
             states[step.at] = undefined;
+            heard[step.at]?.clear();
             reinstalled.add(step.at);
           }
         } else if (step.do === 'tell') {
           const [from, to] = [states[step.from], states[step.to]];
-          if (from !== undefined && to !== undefined) states[step.to] = merged(to, from);
+          if (from === undefined || to === undefined) continue;
+          states[step.to] = merged(to, from);
+          if (from.granted === undefined) heard[step.to]?.delete(step.from);
+          else heard[step.to]?.set(step.from, from.granted);
         } else if (step.do === 'withdraw') {
           const mine = claims.get(step.claimant);
           if (mine === undefined) continue;
@@ -171,13 +184,10 @@ test('two claims never have a majority at the same time, also when members lose 
             mine = { claim, yes: new Set(), closed: false };
             claims.set(step.claimant, mine);
           }
-          const decision = decideGrant(
-            states[step.at],
-            mine.claim,
-            mine.claim.host,
-            { uids, quorum: true },
-            open,
-          );
+          const decision = decideGrant(states[step.at], mine.claim, mine.claim.host, { uids, quorum: true }, [
+            ...open,
+            ...(heard[step.at]?.values() ?? []),
+          ]);
           if (!decision.grant) continue;
           states[step.at] = decision.state;
           mine.yes.add(step.at);
