@@ -196,6 +196,30 @@ describe('a renumbering', () => {
     expect([told.deadMen, told.seen.get('abort: taken')]).toEqual([1, 1]);
   });
 
+  it('leaves the dead man of one that stopped to bring the unit up, where another is started before he has', async () => {
+    const told = await tell(
+      {
+        ...plain(2),
+        name: 'started-after-one-stopped',
+        meanwhile: async (stage) => {
+          const { cluster, kernel, plans } = stage;
+          await untilAt(stage, 'register');
+          for (const { running } of cluster.agents)
+            for (const claim of running?.keeper.openClaims() ?? [])
+              asks(stage, 'lock release', running?.keeper.close(claim));
+          await kernel.runUntil(() => cluster.agent('n2').running?.open === undefined, 300_000);
+          const others = plans.map((plan) => ({ ...plan, id: 'aaaaaaaaaaaa' }));
+          for (const other of others) asks(stage, 'another', cluster.agent('n2').running?.start(other));
+          await kernel.run(1_000);
+          plans.push(...others);
+        },
+      },
+      'a',
+    );
+    expect(ends(told)).toEqual(['stopped LOCK_LOST', 'rolled_back UNIT_UNFIT']);
+    expect(told.deadMen).toBe(1);
+  });
+
   it('frees the lock for good only when a majority has that on disk, so that no one disk brings it back', async () => {
     const told = await tell(
       {
@@ -349,6 +373,7 @@ const laterSeedsThatFoundBugs: readonly [seed: string, what: string][] = [
   ['2002501', 'an address was changed on an answer that the lock was held from before a sleep'],
   ['3000513', 'a proof by a boot whose restart was intended and not begun held the lock for ever'],
   ['4000428', 'a restart that the host took and forgot was not asked for again'],
+  ['20001282', 'the end of one that was begun in vain took the dead man of one that had stopped away'],
   ['5006373', 'a withdrawal that was on one disk alone was lost with it, and the claim stayed open'],
 ];
 

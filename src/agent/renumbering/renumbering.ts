@@ -276,6 +276,8 @@ export class Renumbering {
 
   async #noteTakeOver(): Promise<void> {
     if (this.progress.closed !== undefined || this.progress.takenOver !== undefined) return;
+    // Until its own is armed, one that is there was left by a renumbering that stopped, and so was its mark.
+    if (!this.progress.intended.has('demote')) return;
     const word = await this.#deps.deadMan.takenOver();
     if (word === undefined) return;
     this.#deps.log.error({ word }, 'the dead man has acted');
@@ -284,9 +286,11 @@ export class Renumbering {
 
   /** By a timer and not by the loop: an act may take minutes, and has a bound of its own. */
   #giveSignsOfLife(): void {
-    this.#deps.deadMan.postpone().catch((thrown: unknown) => {
-      this.#deps.log.error({ err: thrown }, 'the dead man could not be told that the agent is alive');
-    });
+    if (this.progress.intended.has('arm')) {
+      this.#deps.deadMan.postpone().catch((thrown: unknown) => {
+        this.#deps.log.error({ err: thrown }, 'the dead man could not be told that the agent is alive');
+      });
+    }
     this.#signOfLife = this.#deps.clock.after(signOfLifeSeconds * 1000, () => this.#giveSignsOfLife());
   }
 

@@ -54,7 +54,7 @@ export function releaseStep(deps: ClaimStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
       if ((await kernel.standing()) !== undefined) return notDone('a trial address is still there');
-      if (!(await deadMan.isDisarmed())) return notDone('the dead man is armed');
+      if (hasArmed(progress) && !(await deadMan.isDisarmed())) return notDone('the dead man is armed');
       const claim = claimOf(progress);
       if (claim === undefined) return done('there was no claim');
       if (keeper.answerHeld(claim) !== 'closed') return notDone('the lock is held');
@@ -65,7 +65,7 @@ export function releaseStep(deps: ClaimStepDependencies): StepExecutor {
     },
     act: async (progress) => {
       await kernel.takeBack();
-      await deadMan.disarm();
+      if (hasArmed(progress)) await deadMan.disarm();
       const claim = claimOf(progress);
       if (claim === undefined) return;
       const noted = await closeClaim(deps, claim);
@@ -77,6 +77,11 @@ export function releaseStep(deps: ClaimStepDependencies): StepExecutor {
       );
     },
   };
+}
+
+/** One that never armed a dead man leaves that of a renumbering before, which stopped: its unit may have to be brought up yet. */
+function hasArmed({ intended }: Progress): boolean {
+  return intended.has('arm');
 }
 
 /** A claim that found no majority is withdrawn, for which nobody has to be reached. */
