@@ -381,6 +381,7 @@ fromFile(
   program
     .command('apply')
     .description("bring the cluster's addresses to what a file says, one node after another, and follow it")
+    .option('--plan <mark>', 'only what rlnet plan -f showed under this mark')
     .option('--yes', 'without having shown the plan'),
 ).action(async (options: FileCommandOptions) => {
   const { applyFile } = await import('./commands/rollout.ts');

@@ -166,3 +166,9 @@ export function broadcastOf({ address, prefixLength }: InterfaceAddress): Addres
   if (familyOf(address) === 'ipv6' || prefixLength > 30) return undefined;
   return ipaddr.IPv4.broadcastAddressFromCIDR(`${address}/${prefixLength}`).toString() as Address;
 }
+
+/** Whether two lists hold the same addresses, in any order. */
+export function isSameSet(a: readonly Address[], b: readonly Address[]): boolean {
+  const all = new Set([...a, ...b]);
+  return all.size === new Set(a).size && all.size === new Set(b).size;
+}

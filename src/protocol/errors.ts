@@ -121,6 +121,7 @@ const codes = {
   EXTERNAL_NOT_TAKEN_UP: { exit: 7, retryable: true },
   ROLLOUT_OPEN: { exit: 7, retryable: true },
   ROLLOUT_NOT_OPEN: { exit: 7, retryable: false },
+  ROLLOUT_PLAN_OUTDATED: { exit: 7, retryable: false },
   CLUSTER_FILE_INVALID: { exit: 3, retryable: false },
   CLUSTER_FILE_REFUSED: { exit: 7, retryable: false },
   NODE_BOOTSTRAP_ERROR: { exit: 7, retryable: false },

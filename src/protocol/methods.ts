@@ -239,12 +239,19 @@ export const methods = {
     result: v.object({
       difference: differenceSchema,
       refusals: v.array(v.object({ node: uidSchema, reasons: v.array(reasonSchema) })),
+      /** Of these changes: what they are now, whoever answers. */
+      mark: v.string(),
     }),
   },
   /** Begins to carry a declaration out, led by the answering agent. It is on disk there when this is answered. */
   rollout_start: {
     callers: ['act'],
-    params: v.object({ by, declaration: declarationSchema }),
+    params: v.object({
+      by,
+      declaration: declarationSchema,
+      /** Of the plan that was shown: another one is refused. */
+      mark: v.optional(v.string()),
+    }),
     result: rolloutSchema,
   },
   /** Holds the rollout before its next node, or lets it go on; forwarded to the agent that leads it. */

@@ -109,6 +109,18 @@ describe('external addresses in the file', () => {
     await n2.execOk(['rlnet', 'external', 'remove', '1', '203.0.113.99']);
   });
 
+  test('are not changed by a plan that was shown before somebody changed one of them', async () => {
+    await edited((text) => text.replace('["203.0.113.3"]', '["203.0.113.34"]'));
+    const { mark } = await plan(n1);
+    await n2.execOk(['rlnet', 'external', 'add', '3', '203.0.113.35']);
+    const apply = await n1.exec(['rlnet', 'apply', '-f', file, '--plan', mark, '--json']);
+    expect(apply).toMatchObject({ exitCode: 7, stdout: '' });
+    expect((JSON.parse(apply.stderr) as { error: ErrorReport }).error.code).toBe('ROLLOUT_PLAN_OUTDATED');
+    expect((await inRs(3)).external).toBe('203.0.113.3, 203.0.113.35');
+    await n2.execOk(['rlnet', 'external', 'remove', '3', '203.0.113.35']);
+    expect((await plan(n1)).mark).toBe(mark);
+  });
+
   test('wait for a maintenance window, over a restart of the agent, and can be paused and ended from any host', async () => {
     const day = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'][(new Date().getUTCDay() + 3) % 7];
     await edited(

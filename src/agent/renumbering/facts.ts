@@ -47,7 +47,10 @@ export interface FactDependencies {
 }
 
 /** What is read of this host and of RS without anything else being known. */
-export type ReadName = Exclude<FactName, 'change' | 'kind' | 'members' | 'estimate' | 'agents' | 'owner'>;
+export type ReadName = Exclude<
+  FactName,
+  'change' | 'kind' | 'external' | 'members' | 'estimate' | 'agents' | 'owner'
+>;
 export type ReadFacts = Pick<Facts, ReadName>;
 
 /** Reads facts of this host and of RS, all at once; only those that are wanted. What cannot be read is unknown, with why. */

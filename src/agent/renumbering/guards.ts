@@ -51,6 +51,7 @@ export async function askOfPlan(
     ...read,
     change,
     kind,
+    external: { value: plan.external },
     owner,
     members: { value: plan.members },
     estimate: { value: estimateOf(plan.options, plan.bounds) },

@@ -2,7 +2,7 @@ import type { BootClock } from '../../host/ports/boot-clock.ts';
 import { sleep } from '../../host/ports/clock.ts';
 import type { Files } from '../../host/ports/files.ts';
 import type { Rs } from '../../host/ports/rs.ts';
-import type { Address } from '../../protocol/address.ts';
+import { isSameSet } from '../../protocol/address.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import type { Params, Result } from '../../protocol/methods.ts';
 import { secondsSince } from '../../protocol/renumbering/progress.ts';
@@ -124,11 +124,6 @@ async function rowOf(rs: Rs, uid: number): Promise<RsNode> {
   const row = (await rs.nodeTable()).nodes.find((node) => node.uid === uid);
   if (row !== undefined) return row;
   throw refused(`RS has no node ${uid} that could be read`);
-}
-
-export function isSameSet(a: readonly Address[], b: readonly Address[]): boolean {
-  const all = new Set([...a, ...b]);
-  return all.size === new Set(a).size && all.size === new Set(b).size;
 }
 
 function refused(why: string): RlnetError {

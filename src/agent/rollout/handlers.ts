@@ -8,7 +8,7 @@ import type { ClusterView } from '../../protocol/state.ts';
 import type { Handlers } from '../call.ts';
 import type { Admit } from '../operations.ts';
 import type { Peers } from '../renumbering/peers.ts';
-import type { Rollouts } from './rollouts.ts';
+import { markOf, type Rollouts } from './rollouts.ts';
 
 const planMs = 60_000;
 const questionMs = 10_000;
@@ -96,18 +96,19 @@ export function createRolloutHandlers(
     },
     rollout_plan: async ({ declaration, by }) => {
       const difference = differenceOf(declaration, await rs.nodeTable(), view());
-      if (difference.problems.length > 0) return { difference, refusals: [] };
+      const mark = markOf(difference.changes);
+      if (difference.problems.length > 0) return { difference, refusals: [], mark };
       const refusals = await Promise.all(
         difference.changes.map(async (change) => ({
           node: change.node,
           reasons: await refusalsFor(change, by),
         })),
       );
-      return { difference, refusals: refusals.filter(({ reasons }) => reasons.length > 0) };
+      return { difference, refusals: refusals.filter(({ reasons }) => reasons.length > 0), mark };
     },
-    rollout_start: async ({ declaration, by }, asker) => {
+    rollout_start: async ({ declaration, by, mark }, asker) => {
       admit(asker, 'apply', { by, nodes: declaration.nodes.length });
-      return await rollouts.start(declaration, by);
+      return await rollouts.start(declaration, by, mark);
     },
     rollout_pause: async (params, asker) => {
       const { by, paused, reason = 'no reason given' } = params;

@@ -1,15 +1,17 @@
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import type { Clock, Timer } from '../../host/ports/clock.ts';
 import type { Files } from '../../host/ports/files.ts';
 import type { Random } from '../../host/ports/random.ts';
 import type { Rs } from '../../host/ports/rs.ts';
+import { isSameSet } from '../../protocol/address.ts';
 import { asRlnetError, type ErrorCode, RlnetError } from '../../protocol/errors.ts';
 import { rowOf } from '../../protocol/external.ts';
 import type { Claim } from '../../protocol/renumbering/lock.ts';
 import type { Reason } from '../../protocol/renumbering/records.ts';
 import { refusalsOf } from '../../protocol/renumbering/request.ts';
 import type { Declaration } from '../../protocol/rollout/declaration.ts';
-import { type Change, differenceOf } from '../../protocol/rollout/difference.ts';
+import { beyondShown, type Change, differenceOf } from '../../protocol/rollout/difference.ts';
 import {
   nextOf,
   type Rollout,
@@ -21,7 +23,6 @@ import {
 import type { ClusterView } from '../../protocol/state.ts';
 import type { Log } from '../log.ts';
 import type { Peers } from '../renumbering/peers.ts';
-import { isSameSet } from '../renumbering/registrar.ts';
 
 /** How often it is looked what is next. Milliseconds. */
 const paceMs = 1_000;
@@ -108,9 +109,10 @@ export class Rollouts {
 
   /**
    * Begins to carry out a declaration. It is on disk when this resolves.
-   * @throws RlnetError ROLLOUT_OPEN; CLUSTER_FILE_REFUSED with what speaks against it
+   * @param mark of the plan that was shown; undefined where whatever it comes to now is meant
+   * @throws RlnetError ROLLOUT_OPEN; CLUSTER_FILE_REFUSED with what speaks against it; ROLLOUT_PLAN_OUTDATED where the plan has another mark by now
    */
-  async start(declaration: Declaration, by: string): Promise<Rollout> {
+  async start(declaration: Declaration, by: string, mark?: string): Promise<Rollout> {
     const { forbidden, view, host, clock, random, rs, log } = this.#deps;
     if (forbidden !== undefined) throw forbidden;
     const difference = differenceOf(declaration, await rs.nodeTable(), view());
@@ -121,6 +123,11 @@ export class Rollouts {
         `${problem.code}: ${problem.message}`,
         `${problem.remedy} rlnet plan -f shows all that speaks against the file.`,
       );
+    }
+    const marked = markOf(difference.changes);
+    if (mark !== undefined && mark !== marked) {
+      const reason = outdated(`The plan was ${mark} when it was shown, and is ${marked} now.`);
+      throw new RlnetError('ROLLOUT_PLAN_OUTDATED', reason.message, reason.remedy);
     }
     return await this.#next(async () => {
       this.#requireNone();
@@ -301,6 +308,11 @@ export class Rollouts {
       await this.#mark(index, { is: 'done', endedAt: now });
       return;
     }
+    const beyond = beyondShown(change, row);
+    if (beyond !== undefined) {
+      await this.#stop(outdated(`Node ${change.node}: ${beyond}.`));
+      return;
+    }
     if (change.kind === 'internal') {
       await this.#beginInternal(index, change, rollout.by);
       return;
@@ -427,6 +439,21 @@ export class Rollouts {
     this.#queue = result.catch(() => {});
     return result;
   }
+}
+
+/** Tells whether a plan is the one that was shown. Which agents answer does not matter. */
+export function markOf(changes: readonly Change[]): string {
+  const text = JSON.stringify(changes.map((change) => ({ ...change, host: undefined })));
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+/** Somebody changed an address past the plan that was shown. */
+function outdated(message: string): Reason {
+  return {
+    code: 'ROLLOUT_PLAN_OUTDATED',
+    message,
+    remedy: 'See rlnet plan -f for what the file comes to now, then apply it again.',
+  };
 }
 
 function unheld(rollout: Rollout): Rollout {

@@ -20,6 +20,7 @@ interface Options {
 
 export interface FileCommandOptions extends Options {
   file: string;
+  plan?: string;
   yes?: boolean;
 }
 
@@ -44,18 +45,22 @@ export async function planFile(context: Context, options: FileCommandOptions): O
   });
 }
 
-/** `rlnet apply -f FILE --yes`: begins, and follows until it has ended. */
+/** `rlnet apply -f FILE`: begins, and follows until it has ended. */
 export async function applyFile(context: Context, options: FileCommandOptions): Outcome {
   const declaration = await readClusterFile(context.files, options.file);
-  if (options.yes !== true) {
+  if (options.yes !== true && options.plan === undefined) {
     throw new RlnetError(
       'CONFIRMATION_MISSING',
       'To begin without having seen the plan has to be said.',
-      `Look at it first: rlnet plan -f ${options.file}; then add --yes.`,
+      `Look at it first: rlnet plan -f ${options.file}; then add --plan with the mark that it shows, or --yes.`,
     );
   }
   const begun = await withAgent(context, options.runtimeDirectory, (client) =>
-    client.call('rollout_start', { declaration, by: context.user }, planMs),
+    client.call(
+      'rollout_start',
+      { declaration, by: context.user, ...(options.plan === undefined ? {} : { mark: options.plan }) },
+      planMs,
+    ),
   );
   if (options.json !== true) context.print(renderRollout(begun));
   return await follow(context, options, begun.id);

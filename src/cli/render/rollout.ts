@@ -3,13 +3,13 @@ import type { Change } from '../../protocol/rollout/difference.ts';
 import type { Rollout } from '../../protocol/rollout/record.ts';
 
 /** What would be changed, in its order, and what stands in the way. */
-export function renderDifference({ difference, refusals }: Result<'rollout_plan'>): string {
+export function renderDifference({ difference, refusals, mark }: Result<'rollout_plan'>): string {
   const { changes, unchanged, undeclared, problems } = difference;
   const moves = changes.filter(({ kind }) => kind === 'internal').length;
   const summary =
     changes.length === 0
       ? 'nothing to change'
-      : `${moves} internal addresses and ${changes.length - moves} lists of external ones to change, in this order`;
+      : `${moves} internal addresses and ${changes.length - moves} lists of external ones to change, in this order: plan ${mark}`;
   return `${[
     ...changes.flatMap(renderChange),
     ...(changes.length === 0 ? [] : ['']),

@@ -1,3 +1,4 @@
+import { isSameSet } from '../address.ts';
 import type { NodeTable, RsShard, ShardTable } from '../rs.ts';
 import { type AgentFact, fail, type Guard, guard, pass, unclear, type Verdict } from './guard.ts';
 import { type Claim, isClosed, merged, noLockState } from './lock.ts';
@@ -32,6 +33,27 @@ export const clusterGuards: readonly Guard[] = [
       const planned = ascending(members.map(({ uid }) => uid)).join(', ');
       if (unread.length > 0) return unclear(unreadRow('node', unread));
       return uids === planned ? pass(`Nodes ${uids}.`) : fail(`RS has nodes ${uids}, the plan ${planned}.`);
+    },
+  }),
+  guard({
+    code: 'NODE_ADDRESSES_CHANGED',
+    severity: 'refuses',
+    title: 'RS has the addresses of the node that the plan was made for',
+    why: 'External addresses are set as one list: what somebody added since would be taken away, and what they took away would come back.',
+    remedy: 'Plan anew: somebody has changed an address of the node since.',
+    needs: ['nodes', 'change', 'external'],
+    judge: ({ nodeUid }, { nodes: { nodes }, change: { from }, external }) => {
+      const row = nodes.find(({ uid }) => uid === nodeUid);
+      if (row?.address === undefined) return unclear(`RS shows no address of node ${nodeUid}.`);
+      if (row.address !== from.address)
+        return fail(`RS has ${row.address} for node ${nodeUid}, and the plan ${from.address}.`);
+      const now = row.externalAddresses;
+      const has = `RS has ${now.join(', ') || 'no address'} as external for node ${nodeUid}`;
+      if (external !== undefined && !isSameSet(now, external.from))
+        return fail(`${has}, and the plan ${external.from.join(', ')}.`);
+      return external === undefined && now.includes(from.address)
+        ? fail(`${has}, and in the plan its internal address is not external.`)
+        : pass(`${has}, as planned.`);
     },
   }),
   guard({

@@ -12,7 +12,7 @@ export function draw(
   move: Move,
   read: Pick<Facts, 'nodes' | 'interfaces' | 'routes' | 'agents'>,
   bounds: Bounds,
-): Pick<Facts, 'change' | 'kind' | 'members' | 'estimate'> {
+): Pick<Facts, 'change' | 'kind' | 'external' | 'members' | 'estimate'> {
   const change = changeOf(move, read);
   const { interfaces } = read;
   return {
@@ -23,6 +23,7 @@ export function draw(
         : 'unknown' in interfaces
           ? interfaces
           : { value: kindOf(interfaces.value, change.value, move.options) },
+    external: 'unknown' in change ? change : externalOf(move.nodeUid, read.nodes, change.value),
     members: 'unknown' in read.nodes ? read.nodes : membersOf(read.nodes.value, read.agents),
     estimate: { value: estimateOf(move.options, bounds) },
   };
@@ -67,6 +68,19 @@ export function kindOf(
   if (holdersOf(interfaces, to.address).length > 0) return 'already_bound';
   if (isWithin(to.address, from)) return 'same_subnet';
   return cutOver ? 'cut_over' : 'dual_homed';
+}
+
+/** An external address that is the old internal one moves along. */
+function externalOf(
+  nodeUid: number,
+  nodes: Facts['nodes'],
+  { from, to }: Pick<AddressChange, 'from' | 'to'>,
+): Facts['external'] {
+  if ('unknown' in nodes) return nodes;
+  const before = nodes.value.nodes.find(({ uid }) => uid === nodeUid)?.externalAddresses ?? [];
+  if (!before.includes(from.address)) return { value: undefined };
+  const after = before.map((each) => (each === from.address ? to.address : each));
+  return { value: { from: before, to: [...new Set(after)] } };
 }
 
 function membersOf({ nodes, unread }: NodeTable, agents: Facts['agents']): Facts['members'] {

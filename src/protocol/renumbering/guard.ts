@@ -7,7 +7,7 @@ import type { Route } from '../routing.ts';
 import type { NodeTable, RunningActions, ShardTable } from '../rs.ts';
 import type { UnitRecord, UnitState } from '../unit.ts';
 import type { ToldLock } from './lock.ts';
-import type { Member, MoveKind, PlanOptions } from './plan.ts';
+import type { Member, MoveKind, Plan, PlanOptions } from './plan.ts';
 import type { Reason } from './records.ts';
 
 /** What is wanted: what a person asked for, or what a plan holds of it. */
@@ -69,6 +69,8 @@ export interface FactValues {
   members: readonly Member[];
   change: AddressChange;
   kind: MoveKind;
+  /** What becomes of the node's external addresses; undefined where the old address is not among them. Of the plan, as `change` is. */
+  external: Plan['external'];
   estimate: Estimate;
   interfaces: readonly NetworkInterface[];
   routes: readonly Route[];

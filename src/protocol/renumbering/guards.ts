@@ -16,6 +16,8 @@ const outageCodes: readonly string[] = [
   'ACTION_RUNNING',
   'SHARD_WITHOUT_REPLICA',
 ];
+/** Not before the proof by a boot, when the addresses are the new ones. */
+const plannedCodes: readonly string[] = ['NODE_ADDRESSES_CHANGED'];
 /** The gate before the lock is given back, and so before the next node; and before the restart that is a proof. */
 const gateCodes: readonly string[] = ['SHARDS_NOT_IN_SYNC', 'ACTION_RUNNING'];
 
@@ -23,7 +25,11 @@ const gateCodes: readonly string[] = ['SHARDS_NOT_IN_SYNC', 'ACTION_RUNNING'];
 export function guardsOf(step: Step): readonly Guard[] {
   if (step === 'preflight') return guards;
   const codes =
-    step === 'release' ? gateCodes : step === 'prove' ? [...outageCodes, ...gateCodes] : outageCodes;
+    step === 'release'
+      ? gateCodes
+      : step === 'prove'
+        ? [...outageCodes, ...gateCodes]
+        : [...plannedCodes, ...outageCodes];
   return guards.filter(({ code }) => codes.includes(code));
 }
 

@@ -37,10 +37,11 @@ export function makePlan(input: PlanInput): Made {
 }
 
 function planOf({ id, version, madeAt, cluster, move, bounds, facts, places }: PlanInput): Plan | undefined {
-  const { change, kind, members, unit, owner, nodes, shards, estimate } = facts;
+  const { change, kind, external, members, unit, owner, nodes, shards, estimate } = facts;
   if ('unknown' in change || 'unknown' in kind || 'unknown' in members || 'unknown' in unit) return undefined;
   if ('unknown' in owner || 'unknown' in nodes || 'unknown' in shards || 'unknown' in estimate)
     return undefined;
+  if ('unknown' in external) return undefined;
   const found = owner.value;
   if (found.is === 'refused') return undefined;
   const { from, to, gateway } = change.value;
@@ -48,12 +49,6 @@ function planOf({ id, version, madeAt, cluster, move, bounds, facts, places }: P
   if (new Set(families).size > 1) return undefined;
   const row = nodes.value.nodes.find(({ uid }) => uid === move.nodeUid);
   if (row === undefined) return undefined;
-  const external = row.externalAddresses.includes(from.address)
-    ? {
-        from: row.externalAddresses,
-        to: [...new Set(row.externalAddresses.map((each) => (each === from.address ? to.address : each)))],
-      }
-    : undefined;
   const files = (found.edit?.files ?? []).map(({ path, before, after }) => ({
     path,
     diff: unifiedDiff(path, textOf(before), textOf(after)),
@@ -71,7 +66,7 @@ function planOf({ id, version, madeAt, cluster, move, bounds, facts, places }: P
     members: [...members.value],
     unit: unit.value,
     owner: found.kind,
-    ...(external === undefined ? {} : { external }),
+    ...(external.value === undefined ? {} : { external: external.value }),
     options: move.options,
     bounds,
     effects: [
@@ -79,7 +74,7 @@ function planOf({ id, version, madeAt, cluster, move, bounds, facts, places }: P
       ...effectsOf(move, row.role, nodes.value, shards.value, estimate.value),
     ],
     references: referencesTo(from.address, {
-      external: external !== undefined,
+      external: external.value !== undefined,
       owner: found.kind,
       files: files.map(({ path }) => path),
       places,

@@ -240,6 +240,27 @@ function problemsOf(
   return found;
 }
 
+/**
+ * What a change would do beyond what was shown of it, as RS has other addresses by now, in a clause; undefined where it would do nothing else.
+ * What it would not have to do any more is no surprise: an earlier change, or half of this one, has done it.
+ */
+export function beyondShown(change: Change, row: RsNode): string | undefined {
+  if (change.kind === 'internal') {
+    if (row.address === change.from || row.address === change.to.address) return undefined;
+    return `RS has ${row.address ?? 'no address that can be read'} for it, and the plan went from ${change.from ?? 'an unknown one'}`;
+  }
+  const { to, added, removed } = change;
+  const now = row.externalAddresses;
+  const gone = now.filter((address) => !to.includes(address) && !removed.includes(address));
+  const back = to.filter((address) => !now.includes(address) && !added.includes(address));
+  if (gone.length === 0 && back.length === 0) return undefined;
+  const clauses = [
+    ...(gone.length === 0 ? [] : [`${gone.join(', ')} would be taken away`]),
+    ...(back.length === 0 ? [] : [`${back.join(', ')} would come back`]),
+  ];
+  return `RS has ${now.join(', ') || 'no external address'} for it, and ${clauses.join(' and ')}, which the plan did not say`;
+}
+
 /** External addresses that RS has and the declaration does not, by node: what somebody did past it. */
 export function undeclaredExternal(
   { nodes }: Declaration,

@@ -92,6 +92,7 @@ export function soundFacts(): FactValues {
       to: parseInterfaceAddress('192.0.2.52/24'),
     },
     kind: 'same_subnet',
+    external: undefined,
     estimate: { usual: 300, worst: 500 },
     interfaces: [linkWith('eth0', ['192.0.2.2/24'])],
     routes: [defaultRoute('192.0.2.254')],

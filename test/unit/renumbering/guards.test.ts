@@ -37,6 +37,16 @@ const onIpv6 = (version?: string): Partial<FactValues> => ({
   interfaces: [linkWith('eth0', ['2001:db8::a2/64'])],
   routes: [],
 });
+/** As a plan holds it that was made while RS had these. */
+const movesExternal = (from: string[]): Partial<FactValues> => ({
+  external: {
+    from: from.map((text) => parseAddress(text)),
+    to: from.map((text) => parseAddress(text === '192.0.2.2' ? '192.0.2.52' : text)),
+  },
+});
+const externalNow = (addresses: string[]): Partial<FactValues> => ({
+  nodes: nodesWith(2, { externalAddresses: addresses.map((text) => parseAddress(text)) }),
+});
 const agentsWith = (uid: number, change: Partial<FactValues['agents'][number]>): FactValues['agents'] =>
   soundFacts().agents.map((agent) => (agent.uid === uid ? { ...agent, ...change } : agent));
 const claim = { epoch: 7, host: 'n3', planId: 'aaaaaaaaaaaa', members: [1, 2, 3] };
@@ -179,6 +189,34 @@ const cases: Case[] = [
     'a row that cannot be read',
     'unknown',
     { nodes: { nodes: soundFacts().nodes.nodes, unread } },
+  ],
+  [
+    'NODE_ADDRESSES_CHANGED',
+    'an external address that was added since',
+    'fail',
+    { ...movesExternal(['192.0.2.2']), ...externalNow(['192.0.2.2', '203.0.113.9']) },
+  ],
+  [
+    'NODE_ADDRESSES_CHANGED',
+    'an external address that was removed since',
+    'fail',
+    { ...movesExternal(['192.0.2.2', '203.0.113.9']), ...externalNow(['192.0.2.2']) },
+  ],
+  [
+    'NODE_ADDRESSES_CHANGED',
+    'an internal address that is external by now',
+    'fail',
+    { external: undefined, ...externalNow(['192.0.2.2']) },
+  ],
+  [
+    'NODE_ADDRESSES_CHANGED',
+    'an internal address that is another one by now',
+    'fail',
+    {
+      change: soundFacts().change,
+      external: undefined,
+      nodes: nodesWith(2, { address: parseAddress('192.0.2.9') }),
+    },
   ],
   [
     'NODE_NOT_OK',
@@ -337,7 +375,10 @@ describe('the guards', () => {
 
   it.each(cases)('%s is tripped by %s', (code, _what, outcome, change, move = good) => {
     const facts = drawnFacts(move, change);
-    const given = 'members' in change ? { ...facts, members: { value: change.members ?? [] } } : facts;
+    // What a plan holds is not drawn afresh.
+    const planned = (['members', 'external', 'change'] as const).filter((name) => name in change);
+    const held = Object.fromEntries(planned.map((name) => [name, { value: change[name] }]));
+    const given = { ...facts, ...held } as Facts;
     const result = judge(guards, move, given).find((each) => each.code === code);
     expect(result).toMatchObject({ code, outcome });
     expect(result?.message).toMatch(/^\S.+\S$/s);
@@ -372,6 +413,15 @@ describe('the guards', () => {
       shards: { shards: [rsShard(1, 2)], unread: [] },
     });
     expect(refusalsOf(judge(guards, move, facts))).toEqual([]);
+  });
+
+  it('do not mind in which order RS has the external addresses of the plan', () => {
+    const change = {
+      ...movesExternal(['203.0.113.9', '192.0.2.2']),
+      ...externalNow(['192.0.2.2', '203.0.113.9']),
+    };
+    const facts = { ...drawnFacts(good, change), external: { value: change.external } };
+    expect(refusalsOf(judge(guards, good, facts))).toEqual([]);
   });
 
   it('do not mind the claim of this very plan, nor one that somebody knows to be closed', () => {
@@ -422,6 +472,7 @@ describe('the guards', () => {
     for (const step of ['demote', 'disable', 'restart'] as const) {
       expect(guardsOf(step).map(({ code }) => code)).toEqual([
         'MEMBERS_CHANGED',
+        'NODE_ADDRESSES_CHANGED',
         'NODE_NOT_OK',
         'QUORUM_AT_RISK',
         'ACTION_RUNNING',

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { parseAddress, parseInterfaceAddress } from '../../../src/protocol/address.ts';
 import type { Declaration } from '../../../src/protocol/rollout/declaration.ts';
-import { differenceOf, undeclaredExternal } from '../../../src/protocol/rollout/difference.ts';
+import {
+  beyondShown,
+  type Change,
+  differenceOf,
+  undeclaredExternal,
+} from '../../../src/protocol/rollout/difference.ts';
 import type { NodeTable } from '../../../src/protocol/rs.ts';
 import { rsNode } from '../../support/renumbering/facts.ts';
 
@@ -150,4 +155,47 @@ test('external addresses that nobody declared are found, of nodes whose external
   expect(
     undeclaredExternal(declared({ 1: { external: [] }, 2: { external: ['203.0.113.2'] }, 3: {} }), table),
   ).toEqual([{ node: 1, addresses: ['203.0.113.1'] }]);
+});
+
+describe('what a change would do beyond what was shown', () => {
+  const external = (to: string[], added: string[], removed: string[]): Change => ({
+    kind: 'external',
+    node: 2,
+    to: to.map((text) => parseAddress(text)),
+    added: added.map((text) => parseAddress(text)),
+    removed: removed.map((text) => parseAddress(text)),
+  });
+  const now = (...addresses: string[]) =>
+    rsNode(2, { externalAddresses: addresses.map((text) => parseAddress(text)) });
+  const shown = external(['203.0.113.2', '203.0.113.4'], ['203.0.113.4'], ['203.0.113.3']);
+
+  test.for([
+    ['as it was', ['203.0.113.2', '203.0.113.3']],
+    ['half done', ['203.0.113.2', '203.0.113.3', '203.0.113.4']],
+    ['one of them taken away before, for another node', ['203.0.113.2']],
+    ['done', ['203.0.113.4', '203.0.113.2']],
+  ] as const)('is nothing: %s', ([, addresses]) => {
+    expect(beyondShown(shown, now(...addresses))).toBeUndefined();
+  });
+
+  test.for([
+    ['203.0.113.9 would be taken away', ['203.0.113.2', '203.0.113.3', '203.0.113.9']],
+    ['203.0.113.2 would come back', ['203.0.113.3']],
+  ] as const)('%s', ([said, addresses]) => {
+    expect(beyondShown(shown, now(...addresses))).toContain(said);
+  });
+
+  test('is another way, where the node has another internal address by now', () => {
+    const move: Change = {
+      kind: 'internal',
+      node: 2,
+      from: parseAddress('192.0.2.2'),
+      to: parseInterfaceAddress('192.0.2.52/24'),
+    };
+    expect(beyondShown(move, now())).toBeUndefined();
+    expect(beyondShown(move, rsNode(2, { address: parseAddress('192.0.2.52') }))).toBeUndefined();
+    expect(beyondShown(move, rsNode(2, { address: parseAddress('192.0.2.77') }))).toContain(
+      'the plan went from 192.0.2.2',
+    );
+  });
 });

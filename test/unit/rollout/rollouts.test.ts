@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Peers } from '../../../src/agent/renumbering/peers.ts';
-import { Rollouts } from '../../../src/agent/rollout/rollouts.ts';
+import { markOf, Rollouts } from '../../../src/agent/rollout/rollouts.ts';
 import { createFiles } from '../../../src/host/files.ts';
 import { createRandom } from '../../../src/host/random.ts';
 import { parseAddress, parseInterfaceAddress } from '../../../src/protocol/address.ts';
@@ -9,6 +9,7 @@ import type { ExternalRequest } from '../../../src/protocol/external.ts';
 import type { Claim } from '../../../src/protocol/renumbering/lock.ts';
 import type { PlanRequest, RenumberingSummary } from '../../../src/protocol/renumbering/request.ts';
 import type { Declaration } from '../../../src/protocol/rollout/declaration.ts';
+import { differenceOf } from '../../../src/protocol/rollout/difference.ts';
 import { nextOf, type Rollout } from '../../../src/protocol/rollout/record.ts';
 import type { ClusterView } from '../../../src/protocol/state.ts';
 import { recordLog } from '../../support/agents.ts';
@@ -234,6 +235,59 @@ describe('a rollout', () => {
     expect(played.asked).toHaveLength(2);
     await rollouts.pause(undefined);
     await until('goes on', () => started(played)?.nodeUid === 1);
+  });
+
+  test('is not begun with the mark of a plan that was shown before somebody changed an external address', async () => {
+    const played = play();
+    const { rollouts } = await agentOver(await temporaryDirectory(), played);
+    const shown = async (): Promise<string> =>
+      markOf(
+        differenceOf(declaration, await played.rs.rsOf(1).nodeTable(), { cluster: 'demo', hosts: [] })
+          .changes,
+      );
+    const mark = await shown();
+    await played.rs.rsOf(1).addExternalAddress(2, parseAddress('203.0.113.99'), 1_000);
+    await expect(rollouts.start(declaration, 'root', mark)).rejects.toMatchObject({
+      code: 'ROLLOUT_PLAN_OUTDATED',
+      message: expect.stringContaining(mark),
+    });
+    expect(rollouts.rollout).toBeUndefined();
+    expect(await rollouts.start(declaration, 'root', await shown())).toMatchObject({ by: 'root' });
+  });
+
+  test('stops where somebody changed an external address while it waited, and takes nothing away that was not shown', async () => {
+    const played = play();
+    const { rollouts, until } = await agentOver(await temporaryDirectory(), played);
+    await rollouts.start(declaration, 'root');
+    await until('renumbers node 2', () => started(played)?.nodeUid === 2);
+    await played.rs.rsOf(1).addExternalAddress(2, parseAddress('203.0.113.99'), 1_000);
+    played.ends('000000000001', 'done');
+    await until('has stopped', () => rollouts.rollout?.outcome === 'stopped');
+    expect(rollouts.rollout?.reason).toMatchObject({
+      code: 'ROLLOUT_PLAN_OUTDATED',
+      message: expect.stringContaining('203.0.113.99 would be taken away'),
+    });
+    expect(played.rs.config.nodes[1]?.externalAddr).toContain('203.0.113.99');
+  });
+
+  test('stops where somebody renumbered the node while it waited', async () => {
+    const played = play();
+    const { rollouts, until } = await agentOver(await temporaryDirectory(), played);
+    await rollouts.start(declaration, 'root');
+    await until('renumbers node 2', () => started(played)?.nodeUid === 2);
+    played.rs.config = {
+      ...played.rs.config,
+      nodes: played.rs.config.nodes.map((each) =>
+        each.uid === 1 ? { ...each, addr: parseAddress('192.0.2.99') } : each,
+      ),
+    };
+    played.ends('000000000001', 'done');
+    await until('has stopped', () => rollouts.rollout?.outcome === 'stopped');
+    expect(rollouts.rollout?.reason).toMatchObject({
+      code: 'ROLLOUT_PLAN_OUTDATED',
+      message: 'Node 1: RS has 192.0.2.99 for it, and the plan went from 192.0.2.2.',
+    });
+    expect(played.asked).toEqual(['renumber_plan n2', 'renumber_start n2', 'external_change n2']);
   });
 
   test('is one at a time in the whole cluster', async () => {

@@ -1,7 +1,7 @@
 import type { BootClock } from '../../../host/ports/boot-clock.ts';
 import type { HostPower } from '../../../host/ports/host-power.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
-import type { Address } from '../../../protocol/address.ts';
+import { type Address, isSameSet } from '../../../protocol/address.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { registrationMayLandFor } from '../../../protocol/renumbering/bounds.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
@@ -11,7 +11,6 @@ import type { BootTime } from '../../../protocol/renumbering/records.ts';
 import type { RsNode } from '../../../protocol/rs.ts';
 import { claimOf } from '../claim.ts';
 import type { Peers } from '../peers.ts';
-import { isSameSet } from '../registrar.ts';
 import { actName, type StepExecutor } from '../renumbering.ts';
 
 /** rladmin takes up to 20 s before it is given up. Milliseconds. */
