@@ -11,14 +11,19 @@ const pollMs = 100;
 
 /** Transient units of systemd: a timer and the service that it starts, of one name (systemd-run(1)). */
 export function createDetachedTimer(exec: Exec, clock: Clock): DetachedTimer {
-  const state = async (name: string): Promise<DetachedTimerState> => {
-    const units = ['timer', 'service'].map((suffix) => `${name}.${suffix}`);
+  /** Of each of the names, in their order. */
+  const states = async (names: readonly string[]): Promise<DetachedTimerState[]> => {
+    const units = names.flatMap((name) => [`${name}.timer`, `${name}.service`]);
     const args = ['show', '--no-pager', '--property=Id,LoadState,ActiveState', '--', ...units];
     const result = await exec.run('systemctl', args, { timeoutMs });
     if (result.exitCode !== 0) {
       throw commandFailed('systemctl show', result, 'rlnet needs a host that was booted with systemd.');
     }
-    return parseTimerState(result.stdout, name);
+    return names.map((name) => parseTimerState(result.stdout, name));
+  };
+  const state = async (name: string): Promise<DetachedTimerState> => {
+    const [found = 'gone'] = await states([name]);
+    return found;
   };
 
   return {
@@ -50,19 +55,21 @@ export function createDetachedTimer(exec: Exec, clock: Clock): DetachedTimer {
         );
       }
     },
-    disarm: async (name) => {
+    disarm: async (...names) => {
       // Fails where there is none, which is as good.
-      await exec.run('systemctl', ['stop', '--', `${name}.timer`], { timeoutMs });
+      await exec.run('systemctl', ['stop', '--', ...names.map((name) => `${name}.timer`)], { timeoutMs });
       const until = clock.monotonic() + longestScriptMs;
       const never = new AbortController().signal;
-      let found = await state(name);
-      while (found === 'running' && clock.monotonic() < until) {
+      let found = await states(names);
+      while (found.includes('running') && clock.monotonic() < until) {
         await sleep(clock, pollMs, never);
-        found = await state(name);
+        found = await states(names);
       }
-      if (found !== 'gone') {
+      for (const [index, name] of names.entries()) {
+        const left = found[index];
+        if (left === 'gone') continue;
         throw failed(
-          `${name}.timer is ${found} after it was stopped`,
+          `${name}.timer is ${left} after it was stopped`,
           `Look at systemctl status ${name}.timer.`,
         );
       }

@@ -208,9 +208,7 @@ export function createKernelAddresses(options: {
     return { elsewhere };
   };
 
-  const disarm = async (): Promise<void> => {
-    for (const name of timerNames) await timer.disarm(name);
-  };
+  const disarm = (): Promise<void> => timer.disarm(...timerNames);
 
   const clear = async (): Promise<void> => {
     // First, so that what is left after a crash is no standing change.

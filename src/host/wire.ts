@@ -19,13 +19,13 @@ import { reachByTcp } from './tcp-reach.ts';
 
 /** Enough for an owner that answers only every third to be heard twice. */
 const probes = 7;
-const spacingMs = 100;
+const spacingMs = 50;
 /** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
-const lastWaitMs = 600;
+const lastWaitMs = 500;
 /** Where our own card has answered, others are waited for longer. */
 const allAnswersMs = 1_000;
-/** Two announcements are a second apart, and nothing is waited for. */
-const announcementMs = 1_100;
+/** Nothing is waited for; a busy host takes its time to begin. */
+const announcementMs = 300;
 /** Echoes at once, each with a process that waits up to a second for its answer. */
 const announcedAtOnce = 8;
 const announcementTries = 4;
@@ -255,7 +255,7 @@ async function announceByArp(
 ): Promise<Address[]> {
   await Promise.all(
     ['-U', '-A'].map((kind) =>
-      runArping(exec, [kind, '-c', '2', '-I', link], address, { waitMs: announcementMs, signal }),
+      runArping(exec, [kind, '-c', '1', '-I', link], address, { waitMs: announcementMs, signal }),
     ),
   );
   return await answering(neighbours, (neighbour) =>

@@ -140,7 +140,7 @@ export class LockKeeper {
       if (told.granted === undefined) this.#others.delete(host);
       else this.#others.set(host, told.granted);
       // At once, and not when it is asked for something: those who know may be gone by then.
-      if (this.#known === undefined) await this.#learn(await this.#deps.rsView());
+      await this.#learn();
       if (this.#state !== undefined) await this.#become(merged(this.#state, told));
     });
   }
@@ -164,7 +164,7 @@ export class LockKeeper {
   /** Notes for good that a claim is closed, for which nothing else has to be known. */
   close(claim: Pick<Claim, 'host' | 'epoch'>): Promise<void> {
     return this.#next(async () => {
-      await this.#learn(await this.#deps.rsView());
+      await this.#learn();
       await this.#become(withClosed(this.#state ?? closingsAlone, claim));
     });
   }
@@ -172,14 +172,17 @@ export class LockKeeper {
   /** The epoch that a new claim of this host takes: above every one that was ever seen. */
   nextEpoch(): Promise<number> {
     return this.#next(async () => {
-      await this.#learn(await this.#deps.rsView());
+      await this.#learn();
       if (this.#known === undefined) throw unlearned();
       return this.#known.highestEpoch + 1;
     });
   }
 
-  async #learn(view: (RsView & { own: number }) | undefined): Promise<void> {
-    if (this.#known !== undefined || view === undefined) return;
+  /** @param seen a fresh view of RS, where there is one; it is asked only where something is to be learned */
+  async #learn(seen?: RsView & { own: number }): Promise<void> {
+    if (this.#known !== undefined) return;
+    const view = seen ?? (await this.#deps.rsView());
+    if (view === undefined) return;
     const others = view.uids.filter((uid) => uid !== view.own);
     const known = learned(others, await this.#deps.askOthers(others));
     if (known === undefined) return;

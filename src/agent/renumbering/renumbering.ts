@@ -24,6 +24,8 @@ import type { Journal } from './journal.ts';
 
 /** How long to wait before reality is looked at again, milliseconds. A look costs some execs. */
 const lookAgainMs = 500;
+/** And before the lock is asked for again: right after a boot the links come within moments, and the question costs next to nothing. */
+const askAgainMs = 100;
 
 /** One step on this host: how to see whether it is so, and how to make it so. Both may be called any number of times. */
 export interface StepExecutor {
@@ -186,7 +188,7 @@ export class Renumbering {
         const at = await this.#deps.bootClock.now();
         const is = await this.#deps.askHeld(progress);
         this.#held = { at, is };
-        if (is === 'unknown' || is === 'absent') await this.#pause(signal);
+        if (is === 'unknown' || is === 'absent') await sleep(this.#deps.clock, askAgainMs, signal);
         return;
       }
       case 'note_done': {

@@ -18,11 +18,11 @@ export interface DetachedTimer {
    */
   arm(name: string, script: string, seconds: number): Promise<void>;
   /**
-   * Stops a timer that waits; one whose script is running already is waited for, up to half a minute. When it resolves it has been
+   * Stops timers that wait; one whose script is running already is waited for, up to half a minute. When it resolves they have been
    * seen gone. One that is not there is fine.
    * @throws RlnetError DETACHED_TIMER_FAILED where it is still there; what Exec throws
    */
-  disarm(name: string): Promise<void>;
+  disarm(...names: readonly string[]): Promise<void>;
   /** @throws what Exec throws, and RlnetError OUTPUT_UNREADABLE: an answer that is not understood is not `gone`. */
   state(name: string): Promise<DetachedTimerState>;
 }

@@ -199,6 +199,8 @@ export const requestGuards: readonly Guard[] = [
       const lasting = !bound.flags.some(
         (flag) => flag === 'temporary' || flag === 'deprecated' || flag === 'dynamic',
       );
+      if (bound.flags.includes('tentative') && !bound.flags.includes('dadfailed'))
+        return unclear(`Duplicate address detection of ${to.address} on ${link.name} has not ended.`);
       return isUsable(bound) && lasting
         ? pass(`${to.address}/${bound.prefixLength} is on ${link.name}.`)
         : fail(`${to.address} is on ${link.name}, and is ${bound.flags.join(', ')}.`);

@@ -49,6 +49,7 @@ export function rsShard(uid: number, nodeUid: number, change: Partial<RsShard> =
   };
 }
 
+/** @param addresses each with its prefix length, and after spaces its flags */
 export function linkWith(
   name: string,
   addresses: string[],
@@ -61,7 +62,10 @@ export function linkWith(
     mtu: 1500,
     operState: 'up',
     flags: ['UP', 'LOWER_UP'],
-    addresses: addresses.map((text) => ({ ...parseInterfaceAddress(text), scope: 'global', flags: [] })),
+    addresses: addresses.map((text) => {
+      const [address = '', ...flags] = text.split(' ');
+      return { ...parseInterfaceAddress(address), scope: 'global', flags };
+    }),
     ...change,
   };
 }

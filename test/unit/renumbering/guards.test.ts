@@ -141,6 +141,20 @@ const cases: Case[] = [
     },
   ],
   [
+    'NEW_ADDRESS_UNFIT',
+    'a new address whose duplicate detection goes on',
+    'unknown',
+    { interfaces: [linkWith('eth0', ['192.0.2.2/24', '192.0.2.52/24 tentative'])] },
+  ],
+  ...['tentative dadfailed', 'temporary', 'deprecated', 'dynamic'].map(
+    (flags): Case => [
+      'NEW_ADDRESS_UNFIT',
+      `a new address that is ${flags}`,
+      'fail',
+      { interfaces: [linkWith('eth0', ['192.0.2.2/24', `192.0.2.52/24 ${flags}`])] },
+    ],
+  ),
+  [
     'NETWORK_ELSEWHERE',
     'a network that another interface is in',
     'fail',

@@ -20,7 +20,8 @@ const rehearsalSeconds = 60;
 /** A peer asks its wire for up to 5 s. Milliseconds. */
 const wireTimeoutMs = 8_000;
 const reachTimeoutMs = 12_000;
-const lookAgainMs = 500;
+/** Peers dial the new address within some tenths of a second after the swap, and the node is out of service meanwhile. */
+const lookAgainMs = 100;
 /** What every link carries for IPv6 (RFC 8200). */
 const smallestMtu = 1_280;
 
@@ -90,7 +91,7 @@ export function armStep({ owner, deadMan, backupDirectory, signal }: AddressStep
  * the kernel, for a time, until a majority of the nodes has seen it; in the files only then.
  */
 export function readdressStep(deps: AddressStepDependencies): StepExecutor {
-  const { kernel, owner, wire, backupDirectory, signal } = deps;
+  const { kernel, owner, backupDirectory, signal } = deps;
   return {
     probe: async ({ plan }) => {
       const bound = await isBound(deps, plan, plan.change.to.address);
@@ -119,20 +120,19 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
         if (bound.is !== 'done') await askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress);
       }
-      // It is this card from here on, also where the owner takes the address away for a moment as it takes its files up.
-      const { name } = change.link;
-      const announced = wire.announce({ interface: name, address, neighbours: neighboursOf(plan) }, signal);
-      await Promise.all([untilSeen(deps, plan, address), announced]);
+      await Promise.all([announce(deps, plan, change.to), untilSeen(deps, plan, address)]);
       await owner.persist(change, backupDirectory(plan), signal);
       await kernel.keep();
       await owner.activate(change, signal);
+      // The owner may have taken it away for a moment.
+      await announce(deps, plan, change.to);
     },
   };
 }
 
 /** The old address is back in the kernel; the files follow once RS knows. */
 export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor {
-  const { kernel, wire, signal } = deps;
+  const { kernel } = deps;
   return {
     probe: async ({ plan }) => {
       if (plan.kind === 'already_bound') return done('nothing was changed');
@@ -144,7 +144,7 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
       return fresh.is === 'not_done' ? old : fresh;
     },
     act: async ({ plan }) => {
-      const { from, link } = plan.change;
+      const { from } = plan.change;
       await kernel.takeBack();
       const old = await isBound(deps, plan, from.address);
       const fresh = await isBound(deps, plan, plan.change.to.address);
@@ -153,10 +153,7 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
       if (old.is !== 'done') await askHere(deps, plan, from.address);
       await kernel.swap(reversed(plan.change), plan.bounds.readdress);
       await kernel.keep();
-      await wire.announce(
-        { interface: link.name, address: from.address, neighbours: neighboursOf(plan) },
-        signal,
-      );
+      await announce(deps, plan, from);
     },
   };
 }
@@ -177,6 +174,7 @@ export function restoreFilesStep(deps: AddressStepDependencies): StepExecutor {
     act: async ({ plan }) => {
       await owner.restore(backupDirectory(plan), signal);
       await owner.activate(reversed(plan.change), signal);
+      await announce(deps, plan, plan.change.from);
     },
   };
 }
@@ -304,6 +302,16 @@ async function untilSeen(deps: AddressStepDependencies, plan: Plan, address: Add
     }
     await sleep(clock, lookAgainMs, signal);
   }
+}
+
+/** The address is on this card from here on, for every neighbour that has to do with it. */
+async function announce(
+  { wire, signal }: AddressStepDependencies,
+  plan: Plan,
+  { address }: Pick<Plan['change']['to'], 'address'>,
+): Promise<void> {
+  const { name } = plan.change.link;
+  await wire.announce({ interface: name, address, neighbours: neighboursOf(plan) }, signal);
 }
 
 function othersOf({ members, host }: Plan): string[] {
