@@ -100,7 +100,7 @@ export function nextAction(progress: Progress, facts: Facts): Action {
     return {
       do: 'close',
       outcome: direction === 'forward' ? 'done' : 'rolled_back',
-      reason: progress.turned,
+      reason: progress.turned ?? (direction === 'back' ? broughtBack : undefined),
     };
   }
   if (progress.takenOver === 'both') return stopAfterTakeOver(progress.takenOver);
@@ -222,6 +222,14 @@ function stopAfterTakeOver(word: string): Action {
     },
   };
 }
+
+/** The way back that nobody turned to: the agent was gone before RS was asked for the new address. */
+const broughtBack: Reason = {
+  code: 'DEAD_MAN_ACTED',
+  message:
+    'The dead man brought the unit up at the old address, as the agent gave no sign of life for too long.',
+  remedy: 'Look in the journal of the host why the agent was away (journalctl -u rlnet); then plan anew.',
+};
 
 const lockLost: Reason = {
   code: 'LOCK_LOST',
