@@ -6,6 +6,7 @@ import type { PlannedFault, Point } from '../support/sim/points.ts';
 import { Stream } from '../support/sim/random.ts';
 import {
   abortedAt,
+  aimedStory,
   firstFaultNames,
   plain,
   randomStory,
@@ -390,5 +391,9 @@ describe('whatever goes wrong', () => {
   const seeds = Array.from({ length: full ? 2_000 : 60 }, (_, index) => String(1_000 + index));
   it.each(seeds)('seed %s ends in service, or stopped with a reason', async (seed) => {
     await expect(tell(randomStory(new Stream(`random story ${seed}`)), seed)).resolves.toBeDefined();
+  });
+
+  it.each(seeds)('seed %s does so too where few faults strike, each at a step of its own', async (seed) => {
+    await expect(tell(aimedStory(new Stream(`aimed story ${seed}`)), seed)).resolves.toBeDefined();
   });
 });

@@ -1,15 +1,17 @@
 import { parseArgs } from 'node:util';
 import { Stream } from '../support/sim/random.ts';
-import { aborts, plain, randomStory, unitFails } from '../support/sim/renumbering/stories.ts';
+import { aborts, aimedStory, plain, randomStory, unitFails } from '../support/sim/renumbering/stories.ts';
 import { type Story, tell } from '../support/sim/renumbering/story.ts';
 
 /**
- * Tells stories of renumberings: one with its log (`NAME SEED`), or many random ones (`--seeds N [--from N] [--only FAULT,…]`).
+ * Tells stories of renumberings: one with its log (`NAME SEED`), or many random ones (`--seeds N [--from N] [--story random|aimed] [--only FAULT,…]`):
+ * storms and aimed faults in turn, where neither is asked for.
  */
 const { values, positionals } = parseArgs({
   options: {
     seeds: { type: 'string' },
     from: { type: 'string', default: '0' },
+    story: { type: 'string' },
     only: { type: 'string' },
     grep: { type: 'string' },
   },
@@ -20,6 +22,7 @@ const told: readonly Story[] = [plain(1), plain(2), plain(3, 5), unitFails(1), u
 
 function storyOf(name: string, seed: string): Story | undefined {
   if (name === 'random') return randomStory(new Stream(`random story ${seed}`), values.only?.split(','));
+  if (name === 'aimed') return aimedStory(new Stream(`aimed story ${seed}`));
   return told.find((story) => story.name === name);
 }
 
@@ -27,13 +30,17 @@ async function many(count: number, from: number): Promise<void> {
   const began = performance.now();
   const endings = new Map<string, number>();
   const seen = new Map<string, number>();
+  const reached = new Map<string, number>();
   const broken: string[] = [];
   for (let number = from; number < from + count; number++) {
     const seed = String(number);
-    const story = storyOf('random', seed);
+    const drawn = number % 2 === 0 ? 'random' : 'aimed';
+    const story = storyOf(values.story ?? (values.only === undefined ? drawn : 'random'), seed);
     if (story === undefined) return;
     try {
-      const { endings: all, seen: some, deadMen } = await tell(story, seed);
+      const { endings: all, seen: some, deadMen, records } = await tell(story, seed);
+      for (const record of new Set(records))
+        if (record.startsWith('done')) reached.set(record, (reached.get(record) ?? 0) + 1);
       const came = deadMen > 0 ? [...some.keys(), 'a dead man acted'] : some.keys();
       for (const what of came) seen.set(what, (seen.get(what) ?? 0) + 1);
       for (const { outcome, reason } of all) {
@@ -48,6 +55,8 @@ async function many(count: number, from: number): Promise<void> {
   for (const line of broken.slice(0, 50)) console.log(line);
   console.log('stories in which it came about:');
   for (const [what, times] of [...seen].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${what}`);
+  console.log('stories in which it was seen:');
+  for (const [what, times] of [...reached].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${what}`);
   const seconds = (performance.now() - began) / 1000;
   console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${broken.length} broken`);
   process.exitCode = broken.length === 0 ? 0 : 1;
@@ -60,9 +69,9 @@ if (values.seeds !== undefined) {
   const story = name === undefined || seed === undefined ? undefined : storyOf(name, seed);
   if (story === undefined || seed === undefined) {
     console.error(
-      'usage: npx node test/sim/retell.ts NAME SEED [--grep TEXT] | --seeds N [--from N] [--only FAULT,…]',
+      'usage: npx node test/sim/retell.ts NAME SEED [--grep TEXT] | --seeds N [--from N] [--story random|aimed] [--only FAULT,…]',
     );
-    console.error(`stories: random ${told.map((each) => each.name).join(' ')}`);
+    console.error(`stories: random aimed ${told.map((each) => each.name).join(' ')}`);
     process.exitCode = 2;
   } else {
     const wanted = values.grep === undefined ? undefined : new RegExp(values.grep);

@@ -3,7 +3,7 @@ import type { KernelAddresses, StandingChange } from '../../../../src/host/ports
 import type { NetworkOwner } from '../../../../src/host/ports/network-owner.ts';
 import type { UnitControl } from '../../../../src/host/ports/unit-control.ts';
 import type { Wire } from '../../../../src/host/ports/wire.ts';
-import type { Address } from '../../../../src/protocol/address.ts';
+import { type Address, familyOf } from '../../../../src/protocol/address.ts';
 import type { AddressChange, HostAddress } from '../../../../src/protocol/address-change.ts';
 import { RlnetError } from '../../../../src/protocol/errors.ts';
 import { holdingOf } from '../../../../src/protocol/network-owner.ts';
@@ -18,6 +18,7 @@ import { createSimWire } from '../wire.ts';
 
 const quick = { low: 5, high: 40 };
 const link = 'eth0';
+const detectionPollMs = 50;
 
 /** What goes wrong on a host, set by a story: consulted at every command. */
 export interface HostFaults {
@@ -133,6 +134,30 @@ export function simKernelAddresses(
     if (current()?.takenBack === false) return;
     throw new RlnetError('ADDRESS_CHANGE_TAKEN_BACK', 'It was taken back before it began.', 'Try again.');
   };
+  const takeBack: KernelAddresses['takeBack'] = async () => {
+    const standing = current();
+    if (standing === undefined) return { elsewhere: [] };
+    await run('ip -batch take back', () => {
+      if (!standing.takenBack) undo(standing);
+      standing.timer.cancelled = true;
+      changes.standing = undefined;
+    });
+    return { elsewhere: [] };
+  };
+  /** An IPv6 address is waited for, as the port promises; where another host has it, the change is taken back. */
+  const detectionEnds = async (address: Address): Promise<void> => {
+    if (familyOf(address) === 'ipv4') return;
+    const flags = (): readonly string[] | undefined =>
+      host.interfaces.links.flatMap(({ addresses }) => addresses).find((bound) => bound.address === address)
+        ?.flags;
+    for (;;) {
+      const found = await process.call(detectionPollMs, 'ip addr', flags);
+      if (found?.length === 0) return;
+      if (found?.includes('dadfailed') === false) continue;
+      await takeBack();
+      throw new RlnetError('ADDRESS_DUPLICATE', `Another host has ${address}.`, 'Plan another address.');
+    }
+  };
   return {
     snapshot: async () => nothing,
     standing: () => process.call(1, 'read /run/rlnet', () => current()),
@@ -142,6 +167,7 @@ export function simKernelAddresses(
         requireStanding();
         if (!has(change.to.address)) host.interfaces.add(link, change.to);
       });
+      await detectionEnds(change.to.address);
       return { elsewhere: [] };
     },
     swap: async (change, seconds) => {
@@ -151,6 +177,7 @@ export function simKernelAddresses(
         if (has(change.from.address)) host.interfaces.remove(link, change.from.address);
         if (!has(change.to.address)) host.interfaces.add(link, change.to);
       });
+      await detectionEnds(change.to.address);
       return { elsewhere: [] };
     },
     extend: async () => {},
@@ -165,16 +192,7 @@ export function simKernelAddresses(
         changes.standing = undefined;
       });
     },
-    takeBack: async () => {
-      const standing = current();
-      if (standing === undefined) return { elsewhere: [] };
-      await run('ip -batch take back', () => {
-        if (!standing.takenBack) undo(standing);
-        standing.timer.cancelled = true;
-        changes.standing = undefined;
-      });
-      return { elsewhere: [] };
-    },
+    takeBack,
   };
 }
 

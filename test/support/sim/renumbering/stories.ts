@@ -3,7 +3,8 @@ import type { PlanOptions } from '../../../../src/protocol/renumbering/plan.ts';
 import { forwardSteps, type Step } from '../../../../src/protocol/renumbering/steps.ts';
 import { rsUnit } from '../host.ts';
 import type { Stream } from '../random.ts';
-import { asks, journalOf, note, type Stage, type Story } from './story.ts';
+import type { RenumberingCluster } from './cluster.ts';
+import { asks, bindForGood, journalOf, note, planOf, type Stage, type Story } from './story.ts';
 
 /** One node moves, and nothing else happens. */
 export function plain(uid: number, nodes = 3): Story {
@@ -416,16 +417,94 @@ export function randomStory(chance: Stream, only?: readonly string[]): Story {
         if (hasEnded(stage)) break;
       }
       await kernel.run(Math.max(0, lastUntil - kernel.now) + 1_000);
-      cluster.onRecord = () => {};
-      // Whoever has to press a button does so in the end.
-      for (const host of cluster.hosts) {
-        host.restartOdds = { never: 0, slow: 0 };
-        host.powerOn(5_000);
-        host.disk.capacity = 1024 ** 3;
-        host.disk.failingSyncs = 0;
-      }
+      calm(cluster);
     },
   };
+}
+
+/** Whoever has to press a button does so in the end. */
+function calm(cluster: RenumberingCluster): void {
+  cluster.onRecord = () => {};
+  for (const host of cluster.hosts) {
+    host.restartOdds = { never: 0, slow: 0 };
+    host.powerOn(5_000);
+    host.disk.capacity = 1024 ** 3;
+    host.disk.failingSyncs = 0;
+  }
+}
+
+/** A journal has about so many records on its way forward; back it is fewer. */
+const recordsOfAWay = 42;
+/** It waits for the same record as the others do, and takes their place. */
+const notAimed = new Set(['drops out after the guards']);
+
+/**
+ * One to three faults, each aimed at a record of the first journal, so that every step meets every fault: of the renumberings in a
+ * storm few get beyond the restart. A second node may move afterwards.
+ */
+export function aimedStory(chance: Stream): Story {
+  const setting = settingOf(chance.split('setting'));
+  const nodes = setting.nodes ?? chance.pick([3, 3, 3, 5]);
+  const uids = setting.uids ?? [1 + chance.below(nodes)];
+  const [first = 1] = uids;
+  const next = uids.length === 1 && chance.chance(0.25) ? (first % nodes) + 1 : undefined;
+  const names = faultNames.filter((name) => !notAimed.has(name));
+  const strikes = Array.from({ length: 1 + chance.below(3) }, () => ({
+    after: 1 + chance.below(recordsOfAWay),
+    delayMs: chance.pick([0, chance.between(0, 300), chance.between(0, 40_000)]),
+    name: chance.pick(names),
+  }));
+  const story = { ...setting, name: 'aimed', nodes, uids };
+  return {
+    ...story,
+    meanwhile: async (stage) => {
+      const { kernel, cluster, plans } = stage;
+      const aim = plans.find(({ nodeUid }) => nodeUid === first);
+      let written = 0;
+      let lastUntil = kernel.now;
+      let over = false;
+      cluster.onRecord = ({ id }) => {
+        if (id !== aim?.id) return;
+        written += 1;
+        for (const { after, delayMs, name } of strikes) {
+          if (after !== written) continue;
+          kernel.world(delayMs, `strikes after record ${after}`, () => {
+            if (over) return;
+            const { direction, step } = journalOf(cluster.host(aim.host), aim) ?? {};
+            note(stage, name);
+            note(stage, `struck at ${direction ?? 'the beginning'} ${step ?? ''}`);
+            lastUntil = Math.max(lastUntil, kernel.now + (faults[name]?.(stage, chance) ?? 0));
+          });
+        }
+      };
+      await untilOver(stage);
+      if (next !== undefined) {
+        const plan = planOf(cluster, next, story);
+        if (plan.kind === 'already_bound') bindForGood(cluster, plan);
+        const started = cluster.agent(plan.host).running?.start(plan);
+        asks(
+          stage,
+          'next start',
+          started?.then(() => void plans.push(plan)),
+        );
+        await kernel.run(1_000);
+        await untilOver(stage);
+      }
+      over = true;
+      await kernel.run(Math.max(0, lastUntil - kernel.now) + 1_000);
+      calm(cluster);
+    },
+  };
+}
+
+/** Until all have ended, or faults have lasted long enough. */
+async function untilOver(stage: Stage): Promise<void> {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  await stage.kernel.runUntil(() => {
+    if (stage.kernel.now - lookedAt < 1_000) return false;
+    lookedAt = stage.kernel.now;
+    return hasEnded(stage);
+  }, faultsForMs);
 }
 
 function hasEnded({ cluster, plans }: Stage): boolean {

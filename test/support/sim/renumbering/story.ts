@@ -271,11 +271,11 @@ export function planOf(
 }
 
 /** The new address is on the host already, and in the file of its owner. */
-function bindForGood(cluster: RenumberingCluster, { host: name, change: { from, to } }: Plan): void {
+export function bindForGood(cluster: RenumberingCluster, { host: name, change: { from, to } }: Plan): void {
   const host = cluster.host(name);
   const lineOf = ({ address, prefixLength }: typeof to): string => `${address}/${prefixLength}\n`;
   host.put(ownerFile('eth0'), lineOf(from) + lineOf(to));
-  host.interfaces.add('eth0', to);
+  host.interfaces.add('eth0', to, false);
 }
 
 /** The invariants that are asked after every event: S1, S3, S5, S7 and that part of S4 which is always so. */
@@ -423,7 +423,7 @@ function intentFirst({ cluster, plans }: Stage, { host, process, what, when }: P
  */
 function outageAllowed({ cluster, plans }: Stage, { host, what, when }: Point): string | undefined {
   if (when !== 'before' || !/^systemctl (reboot|disable)/.test(what)) return undefined;
-  const plan = plans.find((each) => each.host === host);
+  const plan = openOn(cluster.host(host), plans);
   if (plan === undefined) return undefined;
   const missMs = guardsMayMissMs + sinceIntentMs(cluster.host(host), plan);
   const view = cluster.rs.view(plan.nodeUid);
@@ -437,12 +437,20 @@ function outageAllowed({ cluster, plans }: Stage, { host, what, when }: Point): 
     : `S1: ${what} on ${host} while ${gone.map(({ name }) => name).join()} is down`;
 }
 
+/** A host may have had others before: a second operator's comes after one that ended. */
+function openOn(host: SimHost, plans: readonly Plan[]): Plan | undefined {
+  return plans.findLast((plan) => {
+    const progress = plan.host === host.name ? journalOf(host, plan) : undefined;
+    return progress !== undefined && progress.closed === undefined;
+  });
+}
+
 /** S6: an address that somebody else has is not taken. @returns what is broken */
 function addressFree({ cluster, kernel, plans }: Stage, { host, what, when }: Point): string | undefined {
   const [, address] = /^ip -batch swap to (\S+)/.exec(what) ?? [];
   if (when !== 'before' || address === undefined) return undefined;
   const self = cluster.host(host);
-  const plan = plans.findLast((each) => each.host === host && journalOf(self, each)?.closed === undefined);
+  const plan = openOn(self, plans);
   for (const [foreign, since] of cluster.foreign) {
     const [name, taken] = foreign.split(' ');
     const missMs = guardsMayMissMs + (plan === undefined ? 0 : sinceIntentMs(self, plan));
@@ -529,9 +537,11 @@ function isLeftOut(host: SimHost, plan: Plan): boolean {
   );
 }
 
-/** L2: every reason in a journal has a code, a sentence and a remedy. */
+/** L2: every reason in a journal has a code, a sentence and a remedy, and what did not go through has a reason. */
 function unexplained(host: SimHost, plan: Plan): string[] {
   return recordsOf(host, plan).flatMap((record) => {
+    if (record.type === 'closed' && record.outcome !== 'done' && record.reason === undefined)
+      return [`L2: ${plan.id} is ${record.outcome} without a reason`];
     const reason = 'reason' in record && typeof record.reason === 'object' ? record.reason : undefined;
     if (reason === undefined || (reason.code !== '' && reason.message !== '' && reason.remedy !== ''))
       return [];
