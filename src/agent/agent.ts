@@ -48,6 +48,7 @@ import type { Peers } from './renumbering/peers.ts';
 import { planMakerOf } from './renumbering/plan-maker.ts';
 import { PlanStore } from './renumbering/plan-store.ts';
 import { Renumberings, type RenumberingsDependencies } from './renumbering/renumberings.ts';
+import { waitsForRs } from './renumbering/rs-waits.ts';
 import { createExecutors } from './renumbering/steps/steps.ts';
 import type { ReportConnector } from './report/channel.ts';
 import { Reporter } from './report/reporter.ts';
@@ -758,9 +759,13 @@ function beginRenumberings(
   const { settings, identity, acting, log } = deps;
   const { state: directory } = settings.directories;
   const { owner: ownerOf, facts: _, ...ports } = acting;
+  const { rs, peers, total: waitedForRs } = waitsForRs(deps.clock, { rs: deps.rs, peers: agent.peers });
   return Renumberings.begin({
     ...deps,
     ...agent,
+    rs,
+    peers,
+    waitedForRs,
     host: identity.host,
     directory,
     deadMan: acting.deadMan,
@@ -768,12 +773,13 @@ function beginRenumberings(
     executors: (context, plan) =>
       createExecutors({
         ...deps,
+        rs,
         ...context,
         ...ports,
         owner: ownerOf(plan.owner),
         backupDirectory: ({ id }) => backupDirectoryOf(settings, id),
       }),
-    askGuards: askGuardsOf(factsOf(deps, agent.peers)),
+    askGuards: askGuardsOf(factsOf({ ...deps, rs }, peers)),
     log: log.child({ component: 'renumbering' }),
   });
 }

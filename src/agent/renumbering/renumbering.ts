@@ -51,6 +51,8 @@ export interface RenumberingDependencies {
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   /** A majority of the frozen set on whether the lock is still held. */
   askHeld: (progress: Progress) => Promise<NonNullable<Facts['held']>['is']>;
+  /** For how long RS was waited for since the agent's start, milliseconds. */
+  waitedForRs: () => number;
   log: Log;
   /** Called after every record. */
   changed: (progress: Progress, record: JournalRecord) => void;
@@ -76,6 +78,8 @@ export class Renumbering {
   #signOfLife: Timer | undefined;
   /** The step that the facts above are about. */
   #about: string | undefined;
+  /** How long RS had been waited for when that step's turn came. */
+  #rsWaitBefore = 0;
 
   constructor(deps: RenumberingDependencies, journal: Journal) {
     this.#deps = deps;
@@ -143,6 +147,7 @@ export class Renumbering {
       this.#about = about;
       this.#guards = undefined;
       this.#acted = undefined;
+      this.#rsWaitBefore = this.#deps.waitedForRs();
     }
     const probe = await this.#probe(progress);
     return nextAction(progress, {
@@ -195,7 +200,8 @@ export class Renumbering {
         const word = wordBeforeDone(action.step);
         if (word !== undefined) await deadMan.setWord(word);
         const { step, evidence } = action;
-        await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence });
+        const rsMs = Math.round(this.#deps.waitedForRs() - this.#rsWaitBefore);
+        await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence, rsMs });
         return;
       }
       case 'alarm': {

@@ -136,6 +136,8 @@ interface Passage {
   began: number;
   ended: number | undefined;
   evidence: string;
+  /** Milliseconds of it for which rladmin was waited for, as far as that is known. */
+  rsMs: number;
 }
 
 function passagesOf(records: readonly JournalRecord[]): Passage[] {
@@ -144,11 +146,18 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
   let current: Passage | undefined;
   for (const record of records) {
     if (record.type === 'intent') {
-      current ??= { label: labelOf(record), step: record.step, began: since, ended: undefined, evidence: '' };
+      current ??= {
+        label: labelOf(record),
+        step: record.step,
+        began: since,
+        ended: undefined,
+        evidence: '',
+        rsMs: 0,
+      };
     } else if (record.type === 'done') {
       const began = current?.began ?? since;
-      const { step, evidence } = record;
-      passages.push({ label: labelOf(record), step, began, ended: record.wall, evidence });
+      const { step, evidence, rsMs = 0 } = record;
+      passages.push({ label: labelOf(record), step, began, ended: record.wall, evidence, rsMs });
       since = record.wall;
       current = undefined;
     } else if (record.type === 'turned' || record.type === 'closed' || record.type === 'taken_over') {
@@ -159,6 +168,7 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
         began: record.wall,
         ended: record.wall,
         evidence: '',
+        rsMs: 0,
       });
       since = record.wall;
       current = undefined;
@@ -200,16 +210,26 @@ const others: Readonly<Partial<Record<Step, string>>> = {
 
 /** How long each step took, and whose time it was. */
 export function renderTiming(records: readonly JournalRecord[]): string {
-  const passed = passagesOf(records).flatMap(({ step, ended, ...passage }) =>
-    step === undefined || ended === undefined
-      ? []
-      : [{ ...passage, ms: ended - passage.began, whose: others[step] ?? 'rlnet' }],
-  );
-  const own = passed.filter(({ whose }) => whose === 'rlnet').reduce((sum, { ms }) => sum + ms, 0);
-  const all = passed.reduce((sum, { ms }) => sum + ms, 0);
+  const passed = passagesOf(records).flatMap(({ step, label, began, ended, rsMs }) => {
+    if (step === undefined || ended === undefined) return [];
+    const ms = ended - began;
+    const other = others[step];
+    // By two clocks: the wall's, and the one that RS's answers are timed with.
+    const own = other === undefined ? Math.max(0, ms - rsMs) : 0;
+    return [
+      {
+        label,
+        ms,
+        own,
+        whose: other ?? (ms - own < 50 ? 'rlnet' : `rlnet ${seconds(own)}, RS ${seconds(ms - own)}`),
+      },
+    ];
+  });
+  const sum = (times: number[]): string => seconds(times.reduce((total, each) => total + each, 0));
   const table = renderTable(
     ['STEP', 'TOOK', 'WHOSE'],
     passed.map(({ label, ms, whose }) => [label, seconds(ms), whose]),
   );
-  return `${[...table, '', `all of it ${seconds(all)}, of which rlnet's own ${seconds(own)}`].join('\n')}\n`;
+  const all = sum(passed.map(({ ms }) => ms));
+  return `${[...table, '', `all of it ${all}, of which rlnet's own ${sum(passed.map(({ own }) => own))}`].join('\n')}\n`;
 }

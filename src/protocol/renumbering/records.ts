@@ -38,8 +38,14 @@ export const recordSchema = v.variant('type', [
     attempt: v.pipe(v.number(), v.integer(), v.minValue(1)),
     detail: v.optional(v.record(v.string(), v.string())),
   }),
-  /** Seen to be so, with what was seen. */
-  v.object({ type: v.literal('done'), ...common, ...step, evidence: v.string() }),
+  /** Seen to be so, with what was seen. `rsMs`: for how many milliseconds of the step, in this run of the agent, rladmin was waited for. */
+  v.object({
+    type: v.literal('done'),
+    ...common,
+    ...step,
+    evidence: v.string(),
+    rsMs: v.optional(v.pipe(v.number(), v.minValue(0))),
+  }),
   /** From here on the way leads back. */
   v.object({ type: v.literal('turned'), ...common, reason: reasonSchema }),
   /** A person asked for it. */

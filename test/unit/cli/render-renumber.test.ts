@@ -47,7 +47,7 @@ const direction = 'forward';
 const journal: JournalRecord[] = [
   { type: 'open', ...at(0), plan: examplePlan() },
   { type: 'intent', ...at(1), direction, step: 'claim', attempt: 1 },
-  { type: 'done', ...at(2), direction, step: 'claim', evidence: 'granted' },
+  { type: 'done', ...at(2), direction, step: 'claim', evidence: 'granted', rsMs: 600 },
   { type: 'intent', ...at(3), direction, step: 'restart', attempt: 1 },
   { type: 'resumed', wall: 60_000, at: { bootId: 'bbbbbbbbbbbb', seconds: 9 } },
   { type: 'done', ...at(62), direction, step: 'restart', evidence: 'another boot' },
@@ -70,10 +70,10 @@ describe('a journal', () => {
     const rows = renderTiming(journal)
       .split('\n')
       .map((line) => line.trim().split(/\s{2,}/));
-    expect(rows).toContainEqual(['claim', '2.0 s', 'rlnet']);
+    expect(rows).toContainEqual(['claim', '2.0 s', 'rlnet 1.4 s, RS 0.6 s']);
     expect(rows).toContainEqual(['restart', '60.0 s', 'the host']);
     expect(rows).toContainEqual(['readdress', '2.0 s', 'rlnet']);
-    expect(rows).toContainEqual(["all of it 64.0 s, of which rlnet's own 4.0 s"]);
+    expect(rows).toContainEqual(["all of it 64.0 s, of which rlnet's own 3.4 s"]);
   });
 
   it('is followed in place with the step that is under way last', () => {
