@@ -28,7 +28,10 @@ const maxPageBytes = 48 * 1024;
 
 export interface OperatorHandlerDependencies {
   host: string;
-  renumberings: Renumberings;
+  renumberings: Pick<
+    Renumberings,
+    'keeper' | 'standing' | 'start' | 'abort' | 'resume' | 'history' | 'recordsOf'
+  >;
   plans: PlanStore;
   /** Makes a plan for this host's node. @throws RlnetError where there is nothing to plan */
   makePlan: (move: Move) => Promise<PlanReport>;

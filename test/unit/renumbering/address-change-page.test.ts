@@ -103,7 +103,7 @@ describe('docs/address-change.md', () => {
   it('draws every step, in the order in which they follow each other', () => {
     const [, drawing = ''] = /```mermaid\n(.*?)```/s.exec(page) ?? [];
     const follows = (from: string, to: string): boolean =>
-      new RegExp(`^ *${from} --> ${to}$`, 'm').test(drawing);
+      drawing.split('\n').some((line) => line.trim() === `${from} --> ${to}`);
     const missing = [
       ...[forwardPathOf({ proveByReboot: false }), forwardPathOf({ proveByReboot: true })].flatMap((path) =>
         path.slice(1).map((to, index): [ForwardStep | undefined, string] => [path[index], to]),
@@ -113,6 +113,10 @@ describe('docs/address-change.md', () => {
         .map((to, index): [string, string] => [`back_${backSteps[index]}`, `back_${to satisfies BackStep}`]),
     ].filter(([from, to]) => !follows(from ?? '', to));
     expect(missing).toEqual([]);
+    const turning = [...drawing.matchAll(/^ *(\w+) --> turned$/gm)].map(([, step]) => step);
+    const path = forwardPathOf({ proveByReboot: false });
+    expect(turning).toEqual(path.slice(0, path.indexOf('rejoin') + 1));
+    expect([follows('turned', `back_${backSteps[0]}`), follows('[*]', path[0] ?? '')]).toEqual([true, true]);
     for (const end of outcomeSchema.options) expect(drawing).toContain(`--> ${end}`);
   });
 });
