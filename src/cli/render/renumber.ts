@@ -9,8 +9,9 @@ import { renderTable } from './table.ts';
 export function renderPlan(report: PlanReport): string {
   const { plan, guards } = report;
   const failing = guards.filter(({ outcome }) => outcome !== 'pass');
-  const verdicts = failing.flatMap(({ severity, outcome, code, message, remedy }) => [
+  const verdicts = failing.flatMap(({ severity, outcome, code, message, why, remedy }) => [
     `${severity === 'refuses' ? 'refused' : 'warning'}${outcome === 'unknown' ? ' (not known)' : ''}  ${code}: ${message}`,
+    ...(why === undefined ? [] : [`       ${why}`]),
     `       ${remedy}`,
   ]);
   const passed = guards.length - failing.length;

@@ -150,13 +150,15 @@ export interface GuardResult {
   outcome: Verdict['outcome'];
   /** One sentence or several: what was seen, or why it is not known. */
   message: string;
+  /** Why it matters; absent for one that passes. */
+  why?: string | undefined;
   /** What a person does about it; empty for one that passes. */
   remedy: string;
 }
 
 /** Asks one guard. What it needs and does not know makes its answer unknown: there is no other way to pass than to be judged. */
 export function ask(
-  { code, severity, title, remedy, needs, judge }: Guard,
+  { code, severity, title, why, remedy, needs, judge }: Guard,
   move: Move,
   facts: Facts,
 ): GuardResult {
@@ -165,12 +167,12 @@ export function ask(
     return 'unknown' in fact ? [fact.unknown] : [];
   });
   if (missing.length > 0) {
-    const why = [...new Set(missing)].join('; ');
     return {
       code,
       severity,
       outcome: 'unknown',
-      message: `Whether ${title} is not known: ${why}.`,
+      message: `Whether ${title} is not known: ${[...new Set(missing)].join('; ')}.`,
+      why,
       remedy: 'Find out why that could not be read; it is read anew each time the guards are asked.',
     };
   }
@@ -186,6 +188,7 @@ export function ask(
     severity,
     outcome: verdict.outcome,
     message: verdict.message,
+    ...(verdict.outcome === 'pass' ? {} : { why }),
     remedy:
       verdict.outcome === 'pass' ? '' : ((verdict.outcome === 'fail' ? verdict.remedy : undefined) ?? remedy),
   };

@@ -30,6 +30,7 @@ const guardResultSchema = v.object({
   severity: v.picklist(['refuses', 'warns']),
   outcome: v.picklist(['pass', 'fail', 'unknown']),
   message: v.string(),
+  why: v.optional(v.string()),
   remedy: v.string(),
 });
 

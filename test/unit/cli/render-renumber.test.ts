@@ -22,7 +22,7 @@ describe('a plan', () => {
     expect(planText({ reboot: false })).toContain('restart (the unit alone)');
   });
 
-  it('shows the remedy of what stands in the way, and that it cannot be started', () => {
+  it('shows what stands in the way with why and what to do, and that it cannot be started', () => {
     const text = renderPlan({
       plan: examplePlan(),
       guards: [
@@ -31,12 +31,15 @@ describe('a plan', () => {
           severity: 'refuses',
           outcome: 'fail',
           message: 'Node 3 is DOWN.',
+          why: 'Two may cost the quorum.',
           remedy: 'Mend it.',
         },
         { code: 'DISK_FULL', severity: 'refuses', outcome: 'pass', message: 'Room.', remedy: '' },
       ],
     });
-    expect(text).toContain('refused  NODE_NOT_OK: Node 3 is DOWN.\n       Mend it.');
+    expect(text).toContain(
+      'refused  NODE_NOT_OK: Node 3 is DOWN.\n       Two may cost the quorum.\n       Mend it.',
+    );
     expect(text).toContain('1 of 2 guards pass');
     expect(text).toContain('It cannot be started like this.');
   });
