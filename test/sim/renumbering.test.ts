@@ -374,6 +374,7 @@ const laterSeedsThatFoundBugs: readonly [seed: string, what: string][] = [
   ['2002501', 'an address was changed on an answer that the lock was held from before a sleep'],
   ['3000513', 'a proof by a boot whose restart was intended and not begun held the lock for ever'],
   ['4000428', 'a restart that the host took and forgot was not asked for again'],
+  ['40', 'a dead man that had acted was not noticed where no intent had followed his being armed'],
   ['20001282', 'the end of one that was begun in vain took the dead man of one that had stopped away'],
   ['5006373', 'a withdrawal that was on one disk alone was lost with it, and the claim stayed open'],
 ];

@@ -284,8 +284,7 @@ export class Renumbering {
 
   async #noteTakeOver(): Promise<void> {
     if (this.progress.closed !== undefined || this.progress.takenOver !== undefined) return;
-    // Until its own is armed, one that is there was left by a renumbering that stopped, and so was its mark.
-    if (!this.progress.intended.has('demote')) return;
+    if (!this.progress.armed) return;
     const word = await this.#deps.deadMan.takenOver();
     if (word === undefined) return;
     this.#deps.log.error({ word }, 'the dead man has acted');
@@ -294,7 +293,7 @@ export class Renumbering {
 
   /** By a timer and not by the loop: an act may take minutes, and has a bound of its own. */
   #giveSignsOfLife(): void {
-    if (this.progress.intended.has('arm')) {
+    if (this.progress.armed) {
       this.#deps.deadMan.postpone().catch((thrown: unknown) => {
         this.#deps.log.error({ err: thrown }, 'the dead man could not be told that the agent is alive');
       });

@@ -29,6 +29,8 @@ export interface Progress {
   landed: boolean;
   /** When each step of this direction was seen done. */
   done: ReadonlyMap<Step, BootTime>;
+  /** Its own dead man was seen armed. Before, one that is there is of a renumbering that stopped. */
+  armed: boolean;
   /** The node has rejoined at its new address: there is no way back from here. */
   committed: boolean;
   abort: { by: string; reason: string } | undefined;
@@ -67,6 +69,7 @@ export function progressOf(records: readonly JournalRecord[]): Progress {
     registrations: 0,
     landed: false,
     done: new Map(),
+    armed: false,
     committed: false,
     abort: undefined,
     turned: undefined,
@@ -118,6 +121,7 @@ export function advance(progress: Progress, record: JournalRecord): Progress {
         stepSince: record.at,
         intent: undefined,
         landed: progress.landed || (record.step === 'register' && progress.registrations === 1),
+        armed: progress.armed || record.step === 'arm',
         committed: progress.committed || (progress.direction === 'forward' && record.step === 'rejoin'),
       };
     }
