@@ -64,6 +64,7 @@ export function createUnitControl({ exec, files, clock }: UnitControlDependencie
     record,
     disable,
     enable,
+    flush: ({ links }) => sync(links),
     start: (unit, options) => run('start', unit, judgeStart, options),
     stop: (unit, options) => run('stop', unit, judgeStop, options),
   };

@@ -330,21 +330,20 @@ describe(`a crash of any of ${victims.length} hosts at each of ${points} points`
   });
 });
 
-/** The second fault strikes in the recovery from the first. */
-const twice = crashes.flatMap(({ story, faults, title }) =>
-  [1, 4, 9, 16, 25].flatMap((later) =>
-    victims.flatMap((victim) =>
-      kinds.slice(0, 2).map((fault) => ({
-        story,
-        faults: [...faults, fault(later, victim)],
-        title: `${title}, and ${fault(later, victim).kind} ${victim} ${later} points later`,
-      })),
-    ),
-  ),
+/** The second fault strikes in the recovery from the first, so many points later. */
+const seconds = [1, 4, 9, 16, 25].flatMap((later) =>
+  victims.flatMap((victim) => kinds.slice(0, 2).map((fault) => fault(later, victim))),
 );
+/** One for each first crash, in turn: all of them for each would be thirty times as many. The stride has each kind meet each. */
+const twice = crashes.flatMap(({ story, faults, title }, index) => {
+  const second = seconds[(7 * index + Math.floor(index / 9)) % seconds.length];
+  if (second === undefined) return [];
+  const then = `${second.kind} ${second.host ?? ''} ${second.at} points later`;
+  return { story, faults: [...faults, second], title: `${title}, and ${then}` };
+});
 
 describe('a second crash in the recovery', () => {
-  it.each(sampleOf(twice, full ? 3_000 : 60))('$title', async ({ story, faults }) => {
+  it.each(sampleOf(twice, 60))('$title', async ({ story, faults }) => {
     await expect(tell({ ...story, faults }, 'crash')).resolves.toBeDefined();
   });
 });
@@ -375,6 +374,7 @@ const laterSeedsThatFoundBugs: readonly [seed: string, what: string][] = [
   ['3000513', 'a proof by a boot whose restart was intended and not begun held the lock for ever'],
   ['4000428', 'a restart that the host took and forgot was not asked for again'],
   ['40', 'a dead man that had acted was not noticed where no intent had followed his being armed'],
+  ['298', 'a unit whose links the disk had refused was taken for enabled, and was not after a power cut'],
   ['20001282', 'the end of one that was begun in vain took the dead man of one that had stopped away'],
   ['5006373', 'a withdrawal that was on one disk alone was lost with it, and the claim stayed open'],
 ];

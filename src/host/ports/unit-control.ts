@@ -31,6 +31,12 @@ export interface UnitControl {
    */
   enable(unit: UnitRecord): Promise<void>;
   /**
+   * Makes the links of the unit durable as they are: whoever finds it enabled or disabled cannot see whether a crash kept that from the disk.
+   * @param unit as `record` gave it before `disable`
+   * @throws the system's error where the disk refuses
+   */
+  flush(unit: UnitRecord): Promise<void>;
+  /**
    * Starts the unit, and waits until it has been active for a second. Whatever it throws, the job goes on: nothing is taken back.
    * @throws RlnetError UNIT_FAILED, UNIT_START_LIMIT, UNIT_CONDITION_UNMET, UNIT_JOB_CANCELLED, UNIT_UNCHANGED (systemctl said yes,
    *   and nothing happened), UNIT_TIMEOUT (not there within the bound); the signal's reason.

@@ -45,9 +45,11 @@ export function unitControlContract(
       const before = await control.record(unit);
       await control.disable(before);
       await control.disable(before);
+      await control.flush(before);
       expect(await control.record(unit)).toMatchObject({ unitFileState: 'disabled', links: [] });
       await control.enable(before);
       await control.enable(before);
+      await control.flush(before);
       expect(await control.record(unit)).toEqual(before);
     });
 

@@ -47,6 +47,8 @@ async function answer(): Promise<unknown> {
     }
     case 'enable':
       return control.enable(call.unit);
+    case 'flush':
+      return control.flush(call.unit);
     case 'disable':
       return control.disable(call.unit);
     case 'start':

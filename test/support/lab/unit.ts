@@ -12,7 +12,7 @@ export interface HostCall {
     | { what: 'discover'; configured?: string }
     | { what: 'record'; unit: string }
     | { what: 'records'; units: readonly string[] }
-    | { what: 'enable' | 'disable'; unit: UnitRecord }
+    | { what: 'enable' | 'disable' | 'flush'; unit: UnitRecord }
     | { what: 'start' | 'stop'; unit: string; boundMs: number }
     | { what: 'boot time' }
     | { what: 'reboot'; reason: string };
@@ -40,6 +40,9 @@ export function unitControlOf(host: Host): UnitControl {
     record: async (unit) => (await answerOf(host, { what: 'record', unit })) as UnitRecord,
     enable: async (unit) => {
       await answerOf(host, { what: 'enable', unit });
+    },
+    flush: async (unit) => {
+      await answerOf(host, { what: 'flush', unit });
     },
     disable: async (unit) => {
       await answerOf(host, { what: 'disable', unit });

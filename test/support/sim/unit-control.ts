@@ -23,12 +23,16 @@ export function createSimUnitControl(process: SimProcess, host: SimHost): UnitCo
       recordOf(host, unit),
     );
 
+  const flush = (unit: string): Promise<void> => {
+    const directory = dirname(enablingLink(unit));
+    return host.command(process, `sync ${directory}`, syncMs, () => host.disk.syncDirectory(directory));
+  };
+
   const setEnabled = async (unit: string, enabled: boolean): Promise<void> => {
     await host.command(process, `systemctl ${enabled ? 'enable' : 'disable'} ${unit}`, changeMs, () =>
       host.setEnabled(unit, enabled),
     );
-    const directory = dirname(enablingLink(unit));
-    await host.command(process, `sync ${directory}`, syncMs, () => host.disk.syncDirectory(directory));
+    await flush(unit);
   };
 
   const run = async (
@@ -73,6 +77,7 @@ export function createSimUnitControl(process: SimProcess, host: SimHost): UnitCo
       const refusal = judgeEnabled(before, await record(before.unit));
       if (refusal !== undefined) throw refusal;
     },
+    flush: ({ unit }) => flush(unit),
     start: (unit, options) => run('start', unit, () => host.startUnit(unit), options),
     stop: (unit, options) => run('stop', unit, () => host.stopUnit(unit), options),
   };

@@ -49,7 +49,9 @@ export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
   return {
     probe: async ({ plan }) => {
       const { unitFileState } = await units.record(plan.unit.unit);
-      return unitFileState === 'disabled' ? done('disabled') : notDone(`UnitFileState=${unitFileState}`);
+      if (unitFileState !== 'disabled') return notDone(`UnitFileState=${unitFileState}`);
+      await units.flush(plan.unit);
+      return done('disabled');
     },
     act: ({ plan }) => units.disable(plan.unit),
   };
@@ -99,7 +101,10 @@ export function enableStep({ units }: ServiceStepDependencies): StepExecutor {
       const same =
         unitFileState === plan.unit.unitFileState &&
         JSON.stringify(links) === JSON.stringify(plan.unit.links);
-      return same ? done(unitFileState) : notDone(`UnitFileState=${unitFileState}`);
+      if (!same) return notDone(`UnitFileState=${unitFileState}`);
+      // It may have been enabled by a run that died, or was refused, before that was on the disk.
+      await units.flush(plan.unit);
+      return done(unitFileState);
     },
     act: ({ plan }) => units.enable(plan.unit),
   };

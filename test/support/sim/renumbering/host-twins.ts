@@ -69,6 +69,7 @@ export function simUnitControl(host: SimHost, process: SimProcess, faults: HostF
     record: (unit) => units.record(unit),
     disable: (unit) => unless('systemctl disable', () => units.disable(unit)),
     enable: (unit) => unless('systemctl enable', () => units.enable(unit)),
+    flush: (unit) => units.flush(unit),
     start: (unit, options) =>
       unless('systemctl start', async () => {
         if (faults.unitStarts?.() === false) {
