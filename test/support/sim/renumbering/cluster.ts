@@ -153,6 +153,8 @@ export class RenumberingCluster {
   /** Called when an agent runs, and when one of its journals has one more record. */
   onRun: (host: SimHost, process: SimProcess, renumberings: Renumberings) => void = () => {};
   onGrowth: (process: SimProcess, planId: string) => void = () => {};
+  /** What an agent answers beside what its renumberings do. */
+  alsoAnswers: (host: SimHost) => Partial<Handlers> = () => ({});
 
   constructor(kernel: Kernel, size: number, family: Family = 'ipv4') {
     this.kernel = kernel;
@@ -312,6 +314,7 @@ export class RenumberingCluster {
     if (process === undefined) throw new RangeError('an agent that runs has a process');
     const wire = simWire(this.network, host, process);
     const handlers: Partial<Handlers> = {
+      ...this.alsoAnswers(host),
       ...running.handlers,
       about: async () => ({ version: '0.1.0', clock: host.wall(), openRenumberings: [] }),
       wire: async ({ address }) => ({
@@ -348,7 +351,8 @@ function addressesOf(host: SimHost): Address[] {
     .filter((address) => host.holds(address));
 }
 
-function silentLog(kernel: Kernel, process: SimProcess): Log {
+/** Into the trace alone. */
+export function silentLog(kernel: Kernel, process: SimProcess): Log {
   const at = (level: string) => (fields: object, text: string) => {
     const error = 'err' in fields ? ` ${asRlnetError(fields.err).message}` : '';
     kernel.note(process.name, `${level} ${text}${error}`);
