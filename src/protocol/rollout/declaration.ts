@@ -81,6 +81,8 @@ export function renderClusterFile(
 ): string {
   const quoted = (text: string): string => `"${text}"`;
   return [
+    // For editors; where the package puts it.
+    '# yaml-language-server: $schema=/usr/share/doc/rlnet/cluster.schema.json',
     '# The addresses of the cluster, as they are. Change what is to be changed, then: rlnet plan -f FILE',
     ...(cluster === undefined ? [] : [`cluster: ${quoted(cluster)}`]),
     'nodes:',

@@ -43,6 +43,9 @@ describe('the file of the addresses of a cluster', () => {
     const nodes = declaration.nodes.map(({ gateway: __, ...node }) => node);
     const written = { ...declaration, nodes, windows: [] };
     const text = renderClusterFile(written, new Map([[5, 'its address is\nleft out']]));
+    expect(text).toMatch(
+      /^# yaml-language-server: \$schema=\/usr\/share\/doc\/rlnet\/cluster\.schema\.json\n/,
+    );
     expect(decode(text)).toEqual(written);
     expect(text).toContain('    # its address is left out\n');
   });
