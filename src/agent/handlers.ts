@@ -13,6 +13,7 @@ import type {
   InterfacesPage,
   Links,
   MeshView,
+  PortReach,
 } from '../protocol/state.ts';
 import { maxNeighbours, type WireReport } from '../protocol/wire.ts';
 import { decodeResult, type Handlers } from './call.ts';
@@ -115,6 +116,38 @@ export function createHandlers(deps: HandlerDependencies): Handlers {
             return { host, unknown: asRlnetError(thrown).message };
           }
         }),
+      ),
+    }),
+    reach_ports: async ({ address, ports }, { host }) => {
+      const asking = deps.view().hosts.find((each) => each.host === host);
+      // Nobody has this host knock on the doors of others.
+      if (asking?.state?.addresses.listed.some((own) => own.address === address) !== true) {
+        throw new RlnetError(
+          'NOT_PERMITTED',
+          `${address} is no address of ${host}, as far as its agent says.`,
+          'A host may ask about its own addresses alone.',
+        );
+      }
+      const source = deps.state().internalAddress;
+      const tried = ports.map(async (port): Promise<PortReach> => {
+        if (source === undefined)
+          return { port, outcome: 'unknown', why: `${deps.state().host} has no internal address` };
+        return { port, ...(await deps.wire.reach({ source, target: address, port })) };
+      });
+      return { ports: await Promise.all(tried) };
+    },
+    mesh_reach: async (params) => ({
+      hosts: await Promise.all(
+        deps
+          .view()
+          .hosts.filter(({ link, state }) => link.status === 'connected' && state?.nodeUid !== undefined)
+          .map(async ({ host }) => {
+            try {
+              return { host, ...(await ask(host, 'reach_ports', params)) };
+            } catch (thrown) {
+              return { host, unknown: asRlnetError(thrown).message };
+            }
+          }),
       ),
     }),
     status: async () => deps.view(),

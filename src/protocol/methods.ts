@@ -23,7 +23,9 @@ import {
   interfacesPageSchema,
   linksSchema,
   meshAboutSchema,
+  meshReachSchema,
   meshViewSchema,
+  portReachSchema,
 } from './state.ts';
 import { macSchema, maxNeighbours, neighbourSchema, wireReportSchema } from './wire.ts';
 
@@ -46,6 +48,11 @@ export interface Asker {
 const node = v.object({ node: v.optional(nodeReferenceSchema) });
 const host = v.object({ host: nameSchema });
 const address = v.object({ address: addressSchema });
+/** Ports of one address that are to be tried. */
+const reachedPorts = v.object({
+  ...address.entries,
+  ports: v.pipe(v.array(portReachSchema.entries.port), v.maxLength(16)),
+});
 
 const actSchema = v.pipe(v.string(), v.maxLength(64));
 
@@ -68,6 +75,12 @@ const unknown = v.object({ host: nameSchema, unknown: v.string() });
 export const methods = {
   /** What a host must know that is to become a node. */
   about: { callers: ['candidate'], params: v.object({}), result: aboutSchema },
+  /** Connects to TCP ports of an address of the asking host, from the answering host's internal address. Up to 3 s. */
+  reach_ports: {
+    callers: ['candidate'],
+    params: reachedPorts,
+    result: v.object({ ports: v.array(portReachSchema) }),
+  },
   /** The cluster as the answering agent sees it. */
   status: { callers: ['read'], params: v.object({}), result: clusterViewSchema },
   /** As `status`, and from then on a `status` event whenever it changes, until the connection ends. */
@@ -223,6 +236,8 @@ export const methods = {
   },
   /** What every linked agent says in answer to `about`; for a host that is to become a node. */
   mesh_about: { callers: ['read'], params: v.object({}), result: meshAboutSchema },
+  /** How the linked hosts of nodes reach an address of this host; for a host that is to become a node. */
+  mesh_reach: { callers: ['act'], params: reachedPorts, result: meshReachSchema },
   /** The addresses of the cluster as they are, as a file would declare them; with what had to be left out, and why. */
   declaration: {
     callers: ['read'],

@@ -159,6 +159,25 @@ export const meshAboutSchema = v.object({
 });
 export type MeshAbout = v.InferOutput<typeof meshAboutSchema>;
 
+/** What became of a TCP connection to a port of an address. A refusal is an answer: the path is open. */
+export const portReachSchema = v.object({
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  outcome: v.picklist(['connected', 'refused', 'unreachable', 'unknown']),
+  why: v.optional(v.string()),
+});
+export type PortReach = v.InferOutput<typeof portReachSchema>;
+
+/** How the hosts of nodes that are linked reach an address of the asking one. */
+export const meshReachSchema = v.object({
+  hosts: v.array(
+    v.union([
+      v.object({ host: nameSchema, ports: v.array(portReachSchema) }),
+      v.object({ host: nameSchema, ...unknownSchema.entries }),
+    ]),
+  ),
+});
+export type MeshReach = v.InferOutput<typeof meshReachSchema>;
+
 /** One host's side of its links. */
 export const linksSchema = v.object({
   host: nameSchema,

@@ -9,12 +9,14 @@ import type {
   BootstrapFacts,
   Listener,
   MemberReach,
+  PortReach,
   RsMember,
   Wish,
 } from '../../protocol/bootstrap/facts.ts';
 import { asRlnetError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Fact } from '../../protocol/renumbering/guard.ts';
-import type { MeshAbout } from '../../protocol/state.ts';
+import { nodePorts } from '../../protocol/rs-ports.ts';
+import type { MeshAbout, MeshReach } from '../../protocol/state.ts';
 import type { LocalBootstrap } from './session.ts';
 
 export interface BootstrapFactDependencies {
@@ -28,8 +30,11 @@ export interface BootstrapFactDependencies {
   mesh: () => Promise<MeshAbout>;
   /** The cluster that is joined, as a member has it. @param known addresses of nodes, by the mesh */
   cluster: (known: readonly Address[]) => Promise<RsMember[]>;
-  /** A TCP connection from an address of this host to a member's REST API. */
-  reach: (source: Address, target: Address) => Promise<Reach>;
+  /** A TCP connection from an address of this host. */
+  reach: (source: Address, target: Address, port: number) => Promise<Reach>;
+  /** Asks the agent of this host how nodes reach one of its addresses; rejects where there is none. */
+  reachedFrom: (address: Address) => Promise<MeshReach>;
+  restPort: number;
 }
 
 const notAsked = { unknown: 'it was not asked for' };
@@ -63,21 +68,39 @@ export async function readBootstrapFacts(
     offer: offered === undefined ? { unknown: 'RS lists no addresses of this host' } : { value: offered },
     cluster: wish.action === 'join' ? await attempt(() => deps.cluster(known), calledWrongly) : notAsked,
     reach: notAsked,
+    reachedFrom: notAsked,
   };
-  return wish.action === 'join' ? { ...facts, reach: await readReach(deps, wish, facts) } : facts;
+  if (wish.action === 'create') return facts;
+  const choice = chooseFor(wish, facts);
+  if (choice?.choice !== 'chosen') {
+    const notChosen = { unknown: 'which address it would be is not clear' };
+    return { ...facts, reach: notChosen, reachedFrom: withoutMesh ? { value: 'none' } : notChosen };
+  }
+  const [reach, reachedFrom] = await Promise.all([
+    attempt(() => readReach(deps, wish, choice.internal)),
+    withoutMesh
+      ? { value: 'none' as const }
+      : attempt(async () => (await deps.reachedFrom(choice.internal)).hosts),
+  ]);
+  return { ...facts, reach, reachedFrom };
 }
 
 async function readReach(
-  deps: BootstrapFactDependencies,
-  wish: Wish,
-  facts: BootstrapFacts,
-): Promise<Fact<readonly MemberReach[]>> {
-  const choice = chooseFor(wish, facts);
-  if (choice?.choice !== 'chosen') return { unknown: 'which address it would be from is not clear' };
-  const from = choice.internal;
-  const members = wish.members.flatMap((text) => tryParseAddress(text) ?? []);
-  return await attempt(() =>
-    Promise.all(members.map(async (member) => ({ member, from, ...(await deps.reach(from, member)) }))),
+  { reach, restPort }: BootstrapFactDependencies,
+  { members }: Wish,
+  from: Address,
+): Promise<MemberReach[]> {
+  return await Promise.all(
+    members
+      .flatMap((text) => tryParseAddress(text) ?? [])
+      .map(async (member) => {
+        const tried = async (port: number): Promise<PortReach> => ({
+          port,
+          ...(await reach(from, member, port)),
+        });
+        const [rest, ports] = await Promise.all([tried(restPort), Promise.all(nodePorts.map(tried))]);
+        return { member, from, rest, ports };
+      }),
   );
 }
 

@@ -22,6 +22,7 @@ import { type BootstrapPlan, bodyOf, planBootstrap } from '../../protocol/bootst
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { refusalsOf } from '../../protocol/renumbering/guards.ts';
 import type { RsNode } from '../../protocol/rs.ts';
+import { nodePorts } from '../../protocol/rs-ports.ts';
 import { readCredentials } from '../bootstrap/credentials.ts';
 import { type BootstrapFactDependencies, readBootstrapFacts } from '../bootstrap/facts.ts';
 import { followBootstrap, isRunning, ownNode } from '../bootstrap/follow.ts';
@@ -211,7 +212,12 @@ async function planned(
         wish.members.flatMap((text) => tryParseAddress(text) ?? []),
         known,
       ),
-    reach: (source, target) => reachByTcp(clock, { source, target, port: session.port }),
+    reach: (source, target, port) => reachByTcp(clock, { source, target, port }),
+    reachedFrom: (address) =>
+      withAgent(context, options.runtimeDirectory, (client) =>
+        client.call('mesh_reach', { address, ports: [session.port, ...nodePorts] }),
+      ),
+    restPort: session.port,
   };
   const facts = await readBootstrapFacts(
     deps,

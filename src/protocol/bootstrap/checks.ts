@@ -17,7 +17,8 @@ import {
   type Verdict,
 } from '../renumbering/guard.ts';
 import { knowsInternalIpv6, mistakesForLoopback } from '../rs-builds.ts';
-import type { BootstrapAction, BootstrapFacts, RsMember, Wish } from './facts.ts';
+import { isRsPort } from '../rs-ports.ts';
+import type { BootstrapAction, BootstrapFacts, PortReach, RsMember, Wish } from './facts.ts';
 
 /** What the vendor says can fail with a `NodeBootstrapError`, or fails later and worse: asked before RS is. */
 interface BootstrapCheck {
@@ -50,7 +51,11 @@ export function chooseFor(wish: Wish, facts: BootstrapFacts): Choice | undefined
   const wanted: Wanted = {
     ...(family === undefined ? {} : { useInternalIpv6: family === 'ipv6' }),
     ...(internal === undefined ? {} : { internal }),
-    external: wish.external.flatMap((text) => tryParseAddress(text) ?? []),
+    // What clients could not reach has a check of its own, which is not about the internal address.
+    external: wish.external.flatMap((text) => {
+      const address = tryParseAddress(text);
+      return address === undefined || unfitForOthers(address) !== undefined ? [] : [address];
+    }),
   };
   return chooseAddresses(interfaces.value, wanted);
 }
@@ -396,18 +401,50 @@ export const bootstrapChecks: readonly BootstrapCheck[] = [
   },
   {
     code: 'MEMBER_UNREACHABLE',
-    title: 'the nodes that were named answer to a connection from the internal address',
+    title: 'the nodes that were named answer to connections from the internal address',
     severity: 'refuses',
     actions: ['join'],
     remedy: 'See what is between the two: routes, firewalls, the address itself.',
     judge: (_wish, { reach }) =>
-      knowing(reach, (paths) => {
-        const closed = paths.filter(({ outcome }) => outcome === 'refused' || outcome === 'unreachable');
-        const unknown = paths.filter(({ outcome }) => outcome === 'unknown');
-        const told = ({ member, from, outcome, why }: (typeof paths)[number]): string =>
-          `${member} from ${from}: ${outcome}${why === undefined ? '' : ` (${why})`}.`;
-        if (closed.length > 0) return fail(closed.map(told).join(' '));
-        return unknown.length > 0 ? unclear(unknown.map(told).join(' ')) : pass('They do.');
+      knowing(reach, (members) => {
+        // RS listens there on every node; on the others somebody may not listen yet, and the kernel's refusal is an answer.
+        const closed = members.flatMap(({ member, from, rest, ports }) =>
+          pathsOf(`${member} from ${from}`, [
+            ...(rest.outcome === 'refused' ? [rest] : []),
+            ...[rest, ...ports].filter(({ outcome }) => outcome === 'unreachable'),
+          ]),
+        );
+        const unknown = members.flatMap(({ member, from, rest, ports }) =>
+          pathsOf(`${member} from ${from}`, [rest, ...ports].filter(isUnknown)),
+        );
+        if (closed.length > 0) return fail(closed.join(' '));
+        return unknown.length > 0 ? unclear(unknown.join(' ')) : pass('They do.');
+      }),
+  },
+  {
+    code: 'UNREACHABLE_FROM_NODE',
+    title: 'the nodes of the cluster get an answer from the internal address at the ports of RS',
+    severity: 'refuses',
+    actions: ['join'],
+    remedy:
+      'Open the ports of RS on this host, and on the way to it, for the other nodes (RS: networking, port configurations).',
+    judge: (_wish, { reachedFrom }) =>
+      knowing(reachedFrom, (hosts) => {
+        if (hosts === 'none') return pass('Not asked: there are no agents.');
+        const told = hosts.flatMap((each) => ('ports' in each ? [each] : []));
+        const closed = told.flatMap(({ host, ports }) =>
+          pathsOf(
+            `From ${host}`,
+            ports.filter(({ outcome }) => outcome === 'unreachable'),
+          ),
+        );
+        if (closed.length > 0) return fail(closed.join(' '));
+        const unknown = told.flatMap(({ host, ports }) => pathsOf(`From ${host}`, ports.filter(isUnknown)));
+        const silent = hosts.flatMap((each) => ('unknown' in each ? [`${each.host}: ${each.unknown}`] : []));
+        if (unknown.length > 0) return unclear(unknown.join(' '));
+        return told.length === 0
+          ? unclear(silent.join(' ') || 'No agent of a node is linked to the one of this host.')
+          : pass(`${told.map(({ host }) => host).join(', ')} got one.`);
       }),
   },
   {
@@ -493,35 +530,16 @@ function whyNoChoice(wish: Wish, { interfaces, cluster }: BootstrapFacts): strin
   return 'The nodes of the cluster are of two families.';
 }
 
-function knowing<T>(fact: Fact<T>, judge: (value: T) => Verdict): Verdict {
-  return 'unknown' in fact ? unclear(`${fact.unknown}.`) : judge(fact.value);
+const isUnknown = ({ outcome }: PortReach): boolean => outcome === 'unknown';
+
+/** What became of connections to these ports, in a sentence; nothing where there are none. */
+function pathsOf(path: string, ports: readonly PortReach[]): string[] {
+  const [first] = ports;
+  if (first === undefined) return [];
+  const why = first.why === undefined ? '' : ` (${first.why.replace(/\.$/, '')})`;
+  return [`${path}: TCP ${ports.map(({ port }) => port).join(', ')} ${first.outcome}${why}.`];
 }
 
-/** RS/networking/port-configurations, and the TCP side of DNS. */
-const tcpPorts: readonly (number | readonly [number, number])[] = [
-  ...([
-    53,
-    1968,
-    [3333, 3349],
-    [3350, 3355],
-    3357,
-    8000,
-    8001,
-    8002,
-    8004,
-    8006,
-    8070,
-    8071,
-    8080,
-    8443,
-  ] as const),
-  ...([8444, [9080, 9082], 9091, 9125, 9443, [10_000, 19_999], [20_000, 29_999], 36_379] as const),
-];
-const udpPorts: readonly number[] = [53, 5353];
-
-function isRsPort(protocol: 'tcp' | 'udp', port: number): boolean {
-  if (protocol === 'udp') return udpPorts.includes(port);
-  return tcpPorts.some((range) =>
-    typeof range === 'number' ? port === range : port >= range[0] && port <= range[1],
-  );
+function knowing<T>(fact: Fact<T>, judge: (value: T) => Verdict): Verdict {
+  return 'unknown' in fact ? unclear(`${fact.unknown}.`) : judge(fact.value);
 }

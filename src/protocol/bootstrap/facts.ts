@@ -2,7 +2,9 @@ import type { Address } from '../address.ts';
 import type { HostsJudgement } from '../hosts-file.ts';
 import type { NetworkInterface } from '../interfaces.ts';
 import type { Fact } from '../renumbering/guard.ts';
-import type { MeshAbout } from '../state.ts';
+import type { MeshAbout, MeshReach, PortReach } from '../state.ts';
+
+export type { PortReach };
 
 export type BootstrapAction = 'create' | 'join';
 
@@ -47,12 +49,14 @@ export interface Listener {
   ofRs: boolean;
 }
 
-/** Whether a member's REST API answers to a connection from the address that is to be internal. */
+/** What became of connections to the ports of a member from the address that is to be internal. */
 export interface MemberReach {
   member: Address;
   from: Address;
-  outcome: 'connected' | 'refused' | 'unreachable' | 'unknown';
-  why?: string;
+  /** The REST API. */
+  rest: PortReach;
+  /** Others by which nodes talk to each other. */
+  ports: readonly PortReach[];
 }
 
 /** Everything that a check may go by, freshly read on this host, from the member and from the mesh. */
@@ -67,6 +71,8 @@ export interface BootstrapFacts {
   /** For a join. */
   cluster: Fact<readonly RsMember[]>;
   reach: Fact<readonly MemberReach[]>;
+  /** What the agents of nodes say of the way back; `none` where a person said that there are none. */
+  reachedFrom: Fact<MeshReach['hosts'] | 'none'>;
   /** What the agents of the cluster say to this host's; `none` where a person said that there are none. */
   mesh: Fact<MeshAbout | 'none'>;
 }

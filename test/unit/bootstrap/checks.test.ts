@@ -2,73 +2,23 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import { bootstrapChecks, runBootstrapChecks } from '../../../src/protocol/bootstrap/checks.ts';
-import type { BootstrapFacts, RsMember, Wish } from '../../../src/protocol/bootstrap/facts.ts';
+import type { BootstrapFacts, Wish } from '../../../src/protocol/bootstrap/facts.ts';
 import { bodyOf, planBootstrap } from '../../../src/protocol/bootstrap/plan.ts';
-import type { MeshAbout } from '../../../src/protocol/state.ts';
+import {
+  agent,
+  create,
+  dropped,
+  facts,
+  ipv6Cluster,
+  join,
+  links,
+  member,
+  notYet,
+  pathTo,
+} from '../../support/bootstrap-facts.ts';
 import { linkWith } from '../../support/renumbering/facts.ts';
 
 /** The rules of the vendor's page (RS/networking/multi-ip-ipv6), and what else fails a bootstrap: each is broken once. */
-
-const create = (change: Partial<Wish> = {}): Wish => ({
-  action: 'create',
-  name: 'cluster.example.com',
-  members: [],
-  external: [],
-  useInternalIpv6: false,
-  username: 'admin@example.com',
-  ...change,
-});
-const join = (change: Partial<Wish> = {}): Wish => {
-  const { name: _, ...wish } = create();
-  return { ...wish, action: 'join', members: ['10.0.0.1'], ...change };
-};
-
-const member = (uid: number, address: string, change: Partial<RsMember> = {}): RsMember => ({
-  uid,
-  address: parseAddress(address),
-  external: [],
-  status: 'active',
-  version: '8.2.0-25',
-  ...change,
-});
-
-const agent = (host: string, change: object = {}, clockAheadMs = 20): MeshAbout['hosts'][number] => ({
-  host,
-  about: {
-    internalFamily: 'ipv4',
-    version: '0.1.0',
-    clock: 0,
-    openRenumberings: [],
-    ...change,
-  },
-  clockAheadMs,
-});
-
-/** A host with one address of each family on one interface, next to a sound IPv4 cluster of two. */
-function facts(change: Partial<BootstrapFacts> = {}): BootstrapFacts {
-  return {
-    interfaces: { value: [linkWith('eth0', ['10.0.0.9/24', '2001:db8::29/64'])] },
-    hostsFile: { value: { localhostIpv6: 'present', evidence: 'line 2: ::1 localhost' } },
-    version: { value: '8.2.0-25' },
-    offer: { value: [{ address: parseAddress('10.0.0.9'), interface: 'eth0' }] },
-    clockSynchronised: { value: true },
-    listeners: {
-      value: [
-        { protocol: 'tcp', port: 22, process: 'sshd', pid: 1, ofRs: false },
-        { protocol: 'tcp', port: 9443, process: 'envoy', pid: 2, ofRs: true },
-      ],
-    },
-    cluster: { value: [member(1, '10.0.0.1'), member(2, '10.0.0.2')] },
-    reach: {
-      value: [{ member: parseAddress('10.0.0.1'), from: parseAddress('10.0.0.9'), outcome: 'connected' }],
-    },
-    mesh: { value: { hosts: [agent('n1'), agent('n2')] } },
-    ...change,
-  };
-}
-
-const links = (...addresses: string[]) => ({ interfaces: { value: [linkWith('eth0', addresses)] } });
-const ipv6Cluster = { cluster: { value: [member(1, '2001:db8::21'), member(2, '2001:db8::22')] } };
 
 function failing(wish: Wish, change: Partial<BootstrapFacts> = {}): string[] {
   return runBootstrapChecks(wish, facts(change))
@@ -218,18 +168,25 @@ const broken: [string, string, Wish, Partial<BootstrapFacts>?][] = [
     'a firewall before the member',
     'MEMBER_UNREACHABLE',
     join(),
-    {
-      reach: {
-        value: [
-          {
-            member: parseAddress('10.0.0.1'),
-            from: parseAddress('10.0.0.9'),
-            outcome: 'unreachable',
-            why: 'no answer',
-          },
-        ],
-      },
-    },
+    { reach: { value: [pathTo({ port: 9443, outcome: 'unreachable', why: 'no answer' })] } },
+  ],
+  [
+    'a member on which RS does not run',
+    'MEMBER_UNREACHABLE',
+    join(),
+    { reach: { value: [pathTo({ port: 9443, outcome: 'refused' })] } },
+  ],
+  [
+    "a firewall before a member's internal ports",
+    'MEMBER_UNREACHABLE',
+    join(),
+    { reach: { value: [pathTo({ port: 9443, outcome: 'connected' }, [dropped])] } },
+  ],
+  [
+    "a firewall before this host's ports",
+    'UNREACHABLE_FROM_NODE',
+    join(),
+    { reachedFrom: { value: [{ host: 'n1', ports: [...notYet, dropped] }] } },
   ],
   [
     'a renumbering that is under way',
@@ -258,6 +215,12 @@ describe('before RS is asked', () => {
     expect(bootstrapChecks.map(({ code }) => code).filter((code) => !codes.has(code))).toEqual([]);
   });
 
+  test('an external address that clients cannot reach says nothing against the internal one', () => {
+    expect(failing(create({ addr: '10.0.0.9', external: ['203.0.113.9', 'fe80::1'] }))).toEqual([
+      'EXTERNAL_ADDRESS_UNUSABLE',
+    ]);
+  });
+
   test("the vendor's example is explained", () => {
     const [said] = runBootstrapChecks(create({ addr: '2001:DB8::/32' }), facts()).filter(
       ({ code }) => code === 'ADDRESS_NOT_HOST',
@@ -283,6 +246,14 @@ describe('before RS is asked', () => {
       'RENUMBERING_OPEN',
     ]);
     expect(refused(join(), { mesh: { value: 'none' } })).toEqual([]);
+    for (const reachedFrom of [
+      unknown,
+      { value: [] },
+      { value: [{ host: 'n1', unknown: 'no link' }] },
+      { value: [{ host: 'n1', ports: [{ port: 3333, outcome: 'unknown' as const, why: 'no address' }] }] },
+    ])
+      expect(refused(join(), { reachedFrom })).toEqual(['UNREACHABLE_FROM_NODE']);
+    expect(refused(join(), { reachedFrom: { value: 'none' } })).toEqual([]);
     expect(refused(join(), { cluster: unknown })).toEqual(
       expect.arrayContaining(['FAMILY_MISSING', 'MEMBER_NOT_INTERNAL', 'ADDRESS_OF_NODE', 'NODE_DOWN']),
     );

@@ -5,6 +5,8 @@ import { type Caller, type MethodName, methods } from '../../../src/protocol/met
 /** docs/security.md, "Who may ask for what", row by row: each method with everybody who may ask for it. */
 const table: Record<MethodName, readonly Caller[]> = {
   about: ['candidate', 'member'],
+  reach_ports: ['candidate', 'member'],
+  mesh_reach: ['act'],
   status: ['read', 'act'],
   watch: ['read', 'act'],
   interfaces: ['member', 'read', 'act'],
@@ -57,6 +59,8 @@ const params: Partial<Record<MethodName, object>> = {
   claim,
   held: claim,
   reach: { address: '192.0.2.9', bytes: 1500 },
+  reach_ports: { address: '192.0.2.9', ports: [9443] },
+  mesh_reach: { address: '192.0.2.9', ports: [9443] },
   close_claim: { host: 'n2', epoch: 1 },
   register: { ...registration, address: '192.0.2.9' },
   register_external: { ...registration, externalAddresses: ['192.0.2.9'] },
