@@ -190,6 +190,14 @@ describe('the certificate of the other end', { timeout: 30_000 }, () => {
   });
 });
 
+async function refusedByRs(node: Node, code: string): Promise<void> {
+  await expect(follow(node)).rejects.toMatchObject({
+    code: 'BOOTSTRAP_FAILED',
+    message: expect.stringContaining(code),
+    remedy: expect.stringMatching(/^\S.{10,}/s),
+  });
+}
+
 describe('a bootstrap', { timeout: 60_000 }, () => {
   test('is validated, begun, and followed until rladmin shows the node, though its certificate changes', async () => {
     const node = await nodeAt(1);
@@ -254,6 +262,77 @@ describe('a bootstrap', { timeout: 60_000 }, () => {
     }
     await begin(node.session, pins, 'join_cluster', joinBody(node, first.address));
     expect(await follow(node)).toMatchObject({ uid: 2 });
+  });
+
+  /** What our checks would have caught, had they been asked: RS's own word for it comes out in the end. */
+  const creations: {
+    what: string;
+    code: string;
+    cluster?: object;
+    identity?: object;
+    settings?: SettingsInput;
+  }[] = [
+    { what: 'a name with an underscore', code: 'config_error', cluster: { name: 'my_cluster.example' } },
+    {
+      what: 'IPv6 inside without an IPv6 address',
+      code: 'NodeBootstrapError',
+      identity: { use_internal_ipv6: true },
+    },
+    {
+      what: 'IPv6 inside with RS 7.4.0',
+      code: 'NodeBootstrapError',
+      identity: { use_internal_ipv6: true, addr: '2001:db8::9' },
+      settings: { addresses: ['2001:db8::9'], softwareVersion: '7.4.0-100' },
+    },
+    {
+      what: "the vendor's example as address",
+      code: 'config_error',
+      identity: { addr: '2001:DB8::/32' },
+    },
+    { what: 'an address that is on no interface', code: 'config_error', identity: { addr: '192.0.2.77' } },
+    {
+      what: 'an external address that is none',
+      code: 'config_error',
+      identity: { external_addr: ['10.0.0.300'] },
+    },
+  ];
+  test.for(creations)('to create with $what is refused by RS and explained: $code', async (way) => {
+    const { code, cluster, identity, settings } = way;
+    const node = await nodeAt(1);
+    await node.start(settings);
+    const pins = await node.pins();
+    const usual = createBody(node);
+    const body = {
+      ...usual,
+      cluster: { ...usual.cluster, ...cluster },
+      node: { identity: { ...usual.node.identity, ...identity } },
+    };
+    const objection = await validate(node.session, pins, 'create_cluster', body);
+    expect(objection?.errorCode).toContain(code);
+    await begin(node.session, pins, 'create_cluster', body);
+    await refusedByRs(node, code);
+    expect(await node.rs.localUid()).toBeUndefined();
+  });
+
+  const joins: { what: string; code: string; member?: string; addr?: (first: Node) => string }[] = [
+    { what: 'nobody at the address of the member', code: 'connect_error', member: `${subnet}.200` },
+    { what: 'the address of another node', code: 'config_error', addr: (first) => first.address },
+    {
+      what: 'IPv6 alone, into a cluster over IPv4',
+      code: 'NodeBootstrapError',
+      addr: () => '2001:db8::9',
+    },
+  ];
+  test.for(joins)('to join with $what is refused by RS and explained: $code', async (way) => {
+    const first = await created();
+    const node = await nodeAt(2);
+    const addr = way.addr?.(first);
+    await node.start(addr === undefined ? {} : { addresses: [addr] });
+    const member = way.member === undefined ? first.address : parseAddress(way.member);
+    const body = joinBody(node, member, addr === undefined ? {} : { addr });
+    await begin(node.session, await node.pins(), 'join_cluster', body);
+    await refusedByRs(node, way.code);
+    expect((await first.rs.nodeTable()).nodes).toHaveLength(1);
   });
 
   test('that RS refuses for a missing ::1 localhost, or for a node that is down, is explained', async () => {
