@@ -1,68 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ErrorReport } from '../../src/protocol/errors.ts';
-import type { RsNode } from '../../src/protocol/rs.ts';
+import type { BootstrapPlan } from '../../src/protocol/bootstrap/plan.ts';
 import { installAgents } from '../support/lab/agent.ts';
-import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
-import { waitFor } from '../support/lab/run.ts';
+import {
+  bootstrap,
+  credentials,
+  fingerprintOf,
+  memberFingerprint,
+  nodeIn,
+  password,
+  prepare,
+  untilRsSays,
+} from '../support/lab/bootstrap.ts';
+import { downLab, type Host, type Lab, type Running, upLab } from '../support/lab/lab.ts';
 import { allWell, type Watch, watchFrom } from '../support/lab/watch.ts';
 import { full } from '../support/sampling.ts';
-import { installStandin, installStandinPackage } from '../support/standin/install.ts';
 
 /** Clusters made and joined by `rlnet bootstrap` on real hosts with their agents. RS is the stand-in. */
-
-const version = '8.2.0-25';
-/** Planted to be looked for everywhere. */
-const password = 'Planted-Pa55word-7f3a';
-const credentials = '/root/credentials.yaml';
-
-async function prepare(host: Host, settings: object = {}): Promise<void> {
-  await Promise.all([installStandin(host, { settings }), installStandinPackage(host, version)]);
-  await host.writeFile(credentials, `username: admin@example.com\npassword: ${password}\n`, 0o600);
-  await untilRsSays(host, 'idle');
-}
-
-/** Right after a start nobody answers. */
-async function untilRsSays(host: Host, word: string): Promise<void> {
-  await waitFor(`RS of ${host.name} to say ${word}`, { timeoutMs: 60_000 }, async () => {
-    const { stdout } = await host.exec(['rlnet', 'bootstrap', 'status']);
-    return stdout.split('\n')[0]?.includes(word) === true ? true : undefined;
-  });
-}
-
-interface Told {
-  exitCode: number;
-  stdout: string;
-  error: ErrorReport | undefined;
-}
-
-async function bootstrap(host: Host, ...args: string[]): Promise<Told> {
-  const { exitCode, stdout, stderr } = await host.exec(
-    ['rlnet', 'bootstrap', ...args, '--credentials', credentials, '--json'],
-    { timeoutMs: 120_000 },
-  );
-  const error =
-    exitCode === 0 || stderr === '' ? undefined : (JSON.parse(stderr) as { error: ErrorReport }).error;
-  return { exitCode, stdout, error };
-}
-
-/** The fingerprint that a host's RS shows now, as an operator would read it on that host. */
-async function fingerprintOf(host: Host): Promise<string> {
-  const { error } = await bootstrap(host, 'create', 'fingerprint.example');
-  expect(error?.code).toBe('RS_CERTIFICATE_UNKNOWN');
-  return /fingerprint ([0-9a-f]{64})/.exec(error?.message ?? '')?.[1] ?? '';
-}
-
-/** Of a node, whose RS wants a sign-in: what it shows to a host that would join it. */
-async function memberFingerprint(host: Host, own: string, member: string): Promise<string> {
-  const { error } = await bootstrap(host, 'join', member, '--without-mesh', '--fingerprint', own);
-  expect(error).toMatchObject({ code: 'RS_CERTIFICATE_UNKNOWN', message: expect.stringContaining(member) });
-  return /fingerprint ([0-9a-f]{64})/.exec(error?.message ?? '')?.[1] ?? '';
-}
-
-function nodeIn({ stdout }: Told): RsNode | undefined {
-  const [last = '{}'] = stdout.trim().split('\n').slice(-1);
-  return (JSON.parse(last) as { node?: RsNode }).node;
-}
 
 describe('a cluster over IPv6 on hosts with both families', () => {
   const labName = 'test-bootstrap';
@@ -169,59 +122,114 @@ describe('a cluster over IPv6 on hosts with both families', () => {
     expect(wrong.stdout).toMatch(/"code": "FAMILY_MISSING",\s+"severity": "refuses",\s+"outcome": "fail"/);
     expect(await n4.execOk(['rlnet', 'bootstrap', 'status'])).toContain('RS says    idle');
   });
-
-  test('leaves the password in no log, journal, process or file but the one that it was given in', async () => {
-    const places = ['/var/log', '/run', '/var/lib/rlnet', '/etc/rlnet', '/etc/systemd', '/tmp', '/root'];
-    for (const host of lab.hosts) {
-      const find = `grep -rlaI -e '${password}' ${places.join(' ')} 2>/dev/null; true`;
-      expect((await host.execOk(['sh', '-c', find])).trim().split('\n')).toEqual([credentials]);
-      const journal = await host.execOk(['journalctl', '--no-pager', '--output=export']);
-      expect(journal).not.toContain(password);
-      expect(journal).not.toContain(Buffer.from(`admin@example.com:${password}`).toString('base64'));
-    }
-  });
 });
 
 describe.runIf(full)('a bootstrap that is interrupted', () => {
   const labName = 'test-bootstrap-cut';
   let lab: Lab;
+  let n1: Host;
+  let n2: Host;
+  let create: string[];
+  let join: string[];
   beforeAll(async () => {
     await downLab(labName);
     lab = await upLab({ name: labName, hosts: [{ external: [] }, { external: [] }] });
+    [n1, n2] = [lab.host('n1'), lab.host('n2')];
     await Promise.all(lab.hosts.map((host) => prepare(host, { bootstrapStepMs: 6_000 })));
+    await installAgents(lab.hosts, { cluster: 'cut', family: 'ipv4', now: Date.now() });
+    create = ['create', 'cut.example.com', '--fingerprint', await fingerprintOf(n1)];
   }, 240_000);
   afterAll(() => downLab(labName));
 
-  test('by a restart of the host, a dead agent or a cut network is taken up, or said to have failed, by the same command', {
-    timeout: 240_000,
-  }, async () => {
-    const [n1, n2] = [lab.host('n1'), lab.host('n2')];
-    const create = ['create', 'cut.example.com', '--fingerprint', await fingerprintOf(n1)];
-    const begun = await n1.spawn(['rlnet', 'bootstrap', ...create, '--credentials', credentials, '--json']);
-    for await (const line of begun.lines) if (line.includes('initiated')) break;
-    await begun.kill();
-    // The command is gone, RS is not: the same one follows it.
+  /** Begins it, and returns while RS is at it. */
+  async function begunOn(host: Host, args: readonly string[]): Promise<Running> {
+    const running = await host.spawn(['rlnet', 'bootstrap', ...args, '--credentials', credentials, '--json']);
+    for await (const line of running.lines) if (line.includes('initiated')) return running;
+    throw new Error('it was never begun');
+  }
+
+  async function linked(): Promise<void> {
+    await using watch = await watchFrom(n2);
+    await watch.until('the agent of n1', ({ hosts }) =>
+      hosts.some(({ host, link }) => host === 'n1' && link.status === 'connected'),
+    );
+  }
+
+  /** kill -9, which systemd answers with a new start. */
+  const killAgents = (): Promise<string[]> =>
+    Promise.all(lab.hosts.map((host) => host.execOk(['systemctl', 'kill', '--signal=KILL', 'rlnet'])));
+
+  test('by the end of its own command is taken up by the same one', { timeout: 120_000 }, async () => {
+    await (await begunOn(n1, create)).kill();
     const followed = await bootstrap(n1, ...create);
     expect(nodeIn(followed)).toMatchObject({ uid: 1, status: 'ok' });
-
+    expect(followed.stdout).toContain('it is followed, and nothing else is asked of RS');
     const address = n1.address('internal', 'ipv4');
     const own = await fingerprintOf(n2);
-    const pins = ['--fingerprint', own, '--fingerprint', await memberFingerprint(n2, own, address)];
-    const join = ['join', address, '--without-mesh', ...pins];
-    const joining = await n2.spawn(['rlnet', 'bootstrap', ...join, '--credentials', credentials, '--json']);
-    for await (const line of joining.lines) if (line.includes('initiated')) break;
+    join = [
+      'join',
+      address,
+      '--fingerprint',
+      own,
+      '--fingerprint',
+      await memberFingerprint(n2, own, address),
+    ];
+  });
+
+  test('by a restart of the host in the middle is forgotten by RS, which is said, and begins anew', {
+    timeout: 240_000,
+  }, async () => {
+    await linked();
+    await begunOn(n2, join);
     await n2.reboot();
     await untilRsSays(n2, 'idle');
     expect(await n2.execOk(['rlnet', 'bootstrap', 'status'])).toContain('is no node');
+  });
 
-    const cut = await n2.spawn(['rlnet', 'bootstrap', ...join, '--credentials', credentials, '--json']);
-    for await (const line of cut.lines) if (line.includes('initiated')) break;
+  test('by a network that is cut is said to have failed, and is not begun anew before it is whole', {
+    timeout: 240_000,
+  }, async () => {
+    await linked();
+    await begunOn(n2, join);
     await n2.cut('internal');
     await untilRsSays(n2, 'connect_error');
     const blocked = await bootstrap(n2, ...join);
-    expect(blocked.error?.code).toBe('NODE_BOOTSTRAP_ERROR');
+    expect(blocked.error).toMatchObject({
+      code: 'NODE_BOOTSTRAP_ERROR',
+      message: expect.stringMatching(/^RS was not asked/),
+    });
     await n2.heal('internal');
-    expect(nodeIn(await bootstrap(n2, ...join))).toMatchObject({ uid: 2, status: 'ok' });
+    await linked();
+  });
+
+  test('by agents that are killed is refused while there is none, and goes on without them once it has begun', {
+    timeout: 240_000,
+  }, async () => {
+    await n2.execOk(['systemctl', 'stop', 'rlnet']);
+    const alone = await bootstrap(n2, ...join);
+    expect(alone.error?.code).toBe('NODE_BOOTSTRAP_ERROR');
+    const unknown = (JSON.parse(alone.stdout) as BootstrapPlan).checks.flatMap(({ code, outcome }) =>
+      outcome === 'unknown' ? [code] : [],
+    );
+    expect(unknown).toEqual(
+      expect.arrayContaining(['CLOCK_DIFFERS', 'UNREACHABLE_FROM_NODE', 'RENUMBERING_OPEN']),
+    );
+    await n2.execOk(['systemctl', 'start', 'rlnet']);
+    await linked();
+    const joining = await begunOn(n2, join);
+    await killAgents();
+    await joining.kill();
+    const followed = await bootstrap(n2, ...join);
+    expect(followed.error).toBeUndefined();
+    expect(nodeIn(followed)).toMatchObject({ uid: 2, status: 'ok' });
+    await linked();
+    // Both agents take it for what it is, too.
+    await using watch = await watchFrom(n1);
+    await watch.until('node 2 at n2', ({ hosts }) =>
+      hosts.some(
+        ({ host, link, state }) => host === 'n2' && link.status === 'connected' && state?.nodeUid === 2,
+      ),
+    );
   });
 });
 
@@ -233,7 +241,7 @@ describe.runIf(full)('other hosts', () => {
     ['with IPv6 alone and one address for both uses', { internal: ['ipv6'], external: [] }, 'ipv6'],
     ['with IPv4 alone and one address for both uses', { internal: ['ipv4'], external: [] }, 'ipv4'],
     ['with both families and nothing said', { external: [] }, 'ipv4'],
-  ] as const)('%s become a cluster of their own accord', async ([, spec, family]) => {
+  ] as const)('%s become a cluster of their own accord', { timeout: 240_000 }, async ([, spec, family]) => {
     await downLab(labName);
     await using lab = await upLab({ name: labName, hosts: [spec, spec] });
     await Promise.all(lab.hosts.map((host) => prepare(host)));
@@ -251,5 +259,48 @@ describe.runIf(full)('other hosts', () => {
     const pins = ['--fingerprint', own, '--fingerprint', await memberFingerprint(n2, own, address)];
     const joined = await bootstrap(n2, 'join', address, '--without-mesh', ...pins);
     expect(nodeIn(joined)).toMatchObject({ uid: 2, address: n2.address('internal', family) });
+  });
+
+  test('with four addresses of each family on two cards become one by those that are given, bound or not', {
+    timeout: 240_000,
+  }, async () => {
+    await downLab(labName);
+    const more = (suffix: number) => ({
+      extraInternal: [`10.77.0.${suffix}/24`, `fd77:0:0:1::${suffix}/64`],
+      extraExternal: [`10.88.0.${suffix}/24`, `fd88:0:0:1::${suffix}/64`],
+    });
+    await using lab = await upLab({ name: labName, hosts: [more(81), more(82)] });
+    await Promise.all(lab.hosts.map((host) => prepare(host)));
+    const [n1, n2] = [lab.host('n1'), lab.host('n2')];
+    const own = await fingerprintOf(n1);
+    const unsaid = await bootstrap(n1, 'create', 'homes.example.com', '--fingerprint', own);
+    expect(unsaid.error?.message).toMatch(/^RS was not asked\. ADDRESS_AMBIGUOUS: /);
+    const outside = (suffix: number): string[] => [
+      `10.88.0.${suffix}`,
+      `fd88:0:0:1::${suffix}`,
+      `203.0.113.${suffix}`,
+    ];
+    const given = (suffix: number): string[] => [
+      ...['--addr', `fd77:0:0:1::${suffix}`],
+      ...outside(suffix).flatMap((address) => ['--external', address]),
+    ];
+    const wide = ['create', 'homes.example.com', '--use-internal-ipv6', ...given(81), '--fingerprint', own];
+    expect(nodeIn(await bootstrap(n1, ...wide))).toMatchObject({
+      address: 'fd77:0:0:1::81',
+      externalAddresses: outside(81),
+    });
+    const theirs = await fingerprintOf(n2);
+    const pins = [
+      '--fingerprint',
+      theirs,
+      '--fingerprint',
+      await memberFingerprint(n2, theirs, 'fd77:0:0:1::81'),
+    ];
+    const joined = await bootstrap(n2, 'join', 'fd77:0:0:1::81', '--without-mesh', ...given(82), ...pins);
+    expect(nodeIn(joined)).toMatchObject({
+      uid: 2,
+      address: 'fd77:0:0:1::82',
+      externalAddresses: outside(82),
+    });
   });
 });

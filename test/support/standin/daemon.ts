@@ -186,6 +186,8 @@ async function carryOut(answer: RestAnswer): Promise<Reply> {
 async function onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
+  // Tests look here for what was asked of RS. Nothing of a body: credentials are in it.
+  if (request.method !== 'GET') log(`REST: ${request.method} ${request.url}`);
   const { status, body, location } = await carryOut(
     answerRest(
       {
