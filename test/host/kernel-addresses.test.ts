@@ -1,184 +1,36 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it, vi } from 'vitest';
-import { type Family, familyOf } from '../../src/protocol/address.ts';
-import type { NetworkSnapshot } from '../../src/protocol/network-snapshot.ts';
-import { planRehearsal } from '../../src/protocol/rehearsal.ts';
-import { planSwap } from '../../src/protocol/swap.ts';
-import {
-  changesBetween,
-  kernelAddressesOf,
-  killOwner,
-  openHost,
-  textOf,
-} from '../support/kernel-addresses.ts';
+import { kernelAddressesContract, type OpenKernel } from '../support/contracts/kernel-addresses.ts';
+import { changesBetween, kernelAddressesOf, killOwner, openHost } from '../support/kernel-addresses.ts';
 import { isRoot, type NetworkNamespace, openNetworkNamespace } from '../support/netns.ts';
-import { full, sampleOf } from '../support/sampling.ts';
-import { changeOf, ipv4Cases, ipv6Cases, type SwapCase } from '../support/swap-cases.ts';
-import { swapMatrix } from '../support/swap-matrix.ts';
-
-const cases: (SwapCase & { promote: 0 | 1; family: Family })[] = [
-  ...([0, 1] as const).flatMap((promote) =>
-    ipv4Cases.map((entry) => ({ ...entry, promote, family: 'ipv4' as const })),
-  ),
-  ...ipv6Cases.map((entry) => ({ ...entry, promote: 0 as const, family: 'ipv6' as const })),
-];
+import { changeOf } from '../support/swap-cases.ts';
 
 const boundSeconds = 60;
 
-function lines(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-}
+const openKernel: OpenKernel = async (host, options) => {
+  const stack = new AsyncDisposableStack();
+  const namespace = stack.use(await openHost(host, options));
+  const kernel = stack.use(await kernelAddressesOf(namespace.exec));
+  return {
+    exec: namespace.exec,
+    kernel,
+    killOwner: (death) => killOwner(namespace.pid, kernel, death),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+};
 
-/** What changed, but for the routes of the table `local`. */
-function seenChanges(before: NetworkSnapshot, after: NetworkSnapshot): string[] {
-  return changesBetween(before, after).filter((line) => !line.includes(' table local '));
-}
-
-describe.skipIf(!isRoot)('a swap in the kernel (needs root)', { concurrent: true }, () => {
-  it.for(sampleOf(cases, 10))(
-    '$family, promote_secondaries=$promote: $title',
-    async ({ host, change, changes, promote }) => {
-      await using namespace = await openHost(host, { promote });
-      await using kernel = await kernelAddressesOf(namespace.exec);
-      const before = await kernel.snapshot();
-
-      const { elsewhere } = await kernel.swap(changeOf(change), boundSeconds);
-      expect(elsewhere).toEqual([]);
-      expect(seenChanges(before, await kernel.snapshot()).toSorted()).toEqual(lines(changes).toSorted());
-
-      await kernel.takeBack();
-      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-      expect(await kernel.standing()).toBeUndefined();
-    },
-  );
-
-  it.for(
-    sampleOf(
-      cases.filter(({ promote }) => promote === 0),
-      4,
-    ),
-  )('can be rehearsed without a change to what is there, $family: $title', async ({ host, change }) => {
-    await using namespace = await openHost(host, { promote: 0 });
-    await using kernel = await kernelAddressesOf(namespace.exec);
-    const before = await kernel.snapshot();
-    await kernel.rehearse(changeOf(change), boundSeconds);
-    const changes = changesBetween(before, await kernel.snapshot());
-    const { to } = changeOf(change);
-    const trial =
-      familyOf(to.address) === 'ipv4'
-        ? `+ ${to.address}/32 dev eth0 scope global label eth0 noprefixroute`
-        : `+ ${to.address}/128 dev eth0 scope global deprecated noprefixroute`;
-    expect(changes).toContain(trial);
-    expect(changes).toContainEqual(expect.stringContaining(` rule priority 1 from ${to.address} `));
-    expect(changes.filter((line) => line.startsWith('-'))).toEqual([]);
-    expect(changes.filter((line) => line.includes(' table main '))).toEqual([]);
-    await kernel.takeBack();
-    expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
+describe.skipIf(!isRoot)('in a network namespace (needs root)', { concurrent: true }, () => {
+  kernelAddressesContract({
+    place: (work) => work(openKernel),
+    sample: { cases: 10, trials: 4, changes: 8, rehearsals: 6, deaths: 4 },
+    phaseStep: 1,
   });
-});
 
-/** Every combination of family, subnet, gateway, other addresses, rules and `promote_secondaries`: 48 changes. */
-describe.skipIf(!isRoot)('any change (needs root)', { concurrent: true }, () => {
-  it.for(sampleOf(swapMatrix, 8))(
-    '$title: afterwards the host is as if it had had the new address from the start, and as before once it is taken back',
-    async ({ host, change, after, promote }) => {
-      await using namespace = await openHost(host, { promote });
-      await using kernel = await kernelAddressesOf(namespace.exec);
-      const before = textOf(await kernel.snapshot());
-      if (after === undefined) {
-        await expect(kernel.swap(changeOf(change), boundSeconds)).rejects.toMatchObject({
-          code: 'ADDRESS_CHANGE_REFUSED',
-        });
-        expect(textOf(await kernel.snapshot())).toEqual(before);
-        return;
-      }
-      await using wanted = await openHost(after, { promote });
-      await using like = await kernelAddressesOf(wanted.exec);
-      await kernel.swap(changeOf(change), boundSeconds);
-      expect(textOf(await kernel.snapshot())).toEqual(textOf(await like.snapshot()));
-      await kernel.takeBack();
-      expect(textOf(await kernel.snapshot())).toEqual(before);
-    },
-  );
-
-  it.for(sampleOf(swapMatrix, 6))(
-    '$title: a rehearsal adds what it has to, has nothing sent from there, and leaves nothing',
-    async ({ host, change, rehearsed, promote, family }) => {
-      await using namespace = await openHost(host, { promote });
-      await using kernel = await kernelAddressesOf(namespace.exec);
-      const before = await kernel.snapshot();
-      const sentFrom = async () => {
-        const destination = family === 'ipv4' ? '192.0.2.1' : '2001:db8::1';
-        const { stdout } = await namespace.exec.run('ip', ['-o', 'route', 'get', destination], {
-          timeoutMs: 10_000,
-        });
-        return /\bsrc (\S+)/.exec(stdout)?.[1];
-      };
-      const source = await sentFrom();
-      expect(source).toBeDefined();
-      await kernel.rehearse(changeOf(change), boundSeconds);
-      expect(changesBetween(before, await kernel.snapshot()).toSorted()).toEqual(rehearsed.toSorted());
-      expect(await sentFrom()).toBe(source);
-      await kernel.takeBack();
-      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-    },
-  );
-});
-
-/** The phases of a change of one host, as `kernel-owner.ts` names them: every one of the way there, some of the way back. */
-function phasesOf({ forward, back }: { forward: readonly unknown[]; back: readonly unknown[] }): string[] {
-  const each = (part: string, { length }: readonly unknown[]) =>
-    Array.from({ length: length + 1 }, (_, count) => `${part} ${count}`);
-  const way = ['unarmed', 'armed', ...each('forward', forward), 'done', 'extending'];
-  return [...sampleOf(way, 3), ...sampleOf(each('back', back), full ? 5 : 2, false)];
-}
-
-describe.skipIf(!isRoot)('an owner that is killed (needs root)', { concurrent: true }, () => {
-  const rich = (
-    [
-      [ipv4Cases[1], 0],
-      [ipv4Cases[2], 1],
-      [ipv4Cases[7], 0],
-      [ipv6Cases[1], 0],
-    ] as const
-  ).flatMap(([entry, promote]) => (entry === undefined ? [] : [{ ...entry, promote }]));
-  const deaths = [...swapMatrix.filter(({ after }) => after !== undefined), ...rich].flatMap((entry) =>
-    (['swap', 'rehearse'] as const).map((kind) => ({ ...entry, kind })),
-  );
-  it.for(sampleOf(deaths, 4))(
-    `leaves what was there before, in ${full ? 'every phase' : 'some phases'} of a $kind: $title`,
-    { timeout: full ? 3_600_000 : 240_000 },
-    async ({ kind, promote, host, change }) => {
-      await using namespace = await openHost(host, { promote });
-      await using kernel = await kernelAddressesOf(namespace.exec);
-      const before = await kernel.snapshot();
-      const plan = (kind === 'swap' ? planSwap : planRehearsal)(before, changeOf(change));
-      for (const phase of phasesOf(plan)) {
-        await killOwner(namespace, kernel.directory, { kind, change, phase });
-        if (phase !== 'unarmed') {
-          expect(await kernel.elapse(), phase).toBe('same\n');
-          expect(changesBetween(before, await kernel.snapshot()), phase).toEqual([]);
-        }
-        expect(await kernel.standing(), phase).toMatchObject({ takenBack: phase !== 'unarmed' });
-        await expect(kernel.swap(changeOf(change), boundSeconds)).rejects.toMatchObject({
-          code: 'ADDRESS_CHANGE_UNDER_WAY',
-        });
-        // Reads back what it comes to.
-        await kernel.takeBack();
-        expect(await kernel.standing(), phase).toBeUndefined();
-      }
-      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
-    },
-  );
-
-  it('leaves what is to stay once it has said so, though its timer was still armed', async () => {
+  it('an owner that is killed leaves what is to stay once it has said so, though its timer was still armed', async () => {
     await using namespace = await openHost('addr add 10.1.0.5/24 dev eth0');
     await using kernel = await kernelAddressesOf(namespace.exec);
     const change = 'eth0 10.1.0.5/24 10.1.0.7/24';
-    await killOwner(namespace, kernel.directory, { kind: 'swap', change, phase: 'kept' });
+    await killOwner(namespace.pid, kernel, { kind: 'swap', change, phase: 'kept' });
     const kept = await kernel.snapshot();
     expect(kept.addresses).toContainEqual(expect.objectContaining({ address: '10.1.0.7' }));
     await kernel.timerEnds();

@@ -8,13 +8,21 @@ import {
   type NetworkSnapshot,
 } from '../../src/protocol/network-snapshot.ts';
 import { type DetachedTimerUnderTest, detachedTimerContract } from '../support/contracts/detached-timer.ts';
+import {
+  type KernelContractOptions,
+  kernelAddressesContract,
+} from '../support/contracts/kernel-addresses.ts';
 import { changesBetween } from '../support/kernel-addresses.ts';
+import { kernelOf } from '../support/lab/kernel-host.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
 import { sampleOf } from '../support/sampling.ts';
-import { turns } from '../support/turns.ts';
+import { lending, turns } from '../support/turns.ts';
 
-/** A swap on hosts whose network has an owner at work, and what becomes of it when rlnet is killed. */
+/**
+ * Changes of an address on hosts with systemd and an owner of the network at work: what they come to on every kind of host, and what becomes of
+ * them when rlnet is killed.
+ */
 
 const labName = 'test-kernel';
 const owners = ['networkd', 'NetworkManager', 'netplan', 'ifupdown'] as const;
@@ -22,10 +30,14 @@ const checkout = '/opt/redislabs/standin';
 const driver = [`${checkout}/node_modules/.bin/node`, `${checkout}/test/support/lab/kernel-driver.ts`];
 
 let lab: Lab;
+let place: KernelContractOptions['place'];
 
 beforeAll(async () => {
   await downLab(labName);
-  lab = await upLab({ name: labName, hosts: owners.map((owner) => ({ owner })) });
+  const configured = owners.map((owner) => ({ owner }));
+  const bare = configured.map((host) => ({ ...host, internal: [], external: [], rlnet: false }));
+  lab = await upLab({ name: labName, hosts: [...configured, ...bare] });
+  place = lending(await Promise.all(lab.hosts.slice(configured.length).map(kernelOf)));
 });
 afterAll(() => downLab(labName));
 
@@ -119,6 +131,14 @@ describe('a swap beside the owner of the network', { concurrent: true }, () => {
         expect(changesBetween(before, await snapshotOf(host))).toEqual([]);
       }),
   );
+});
+
+// Their owners have given these hosts no addresses, and mind none that comes and goes.
+kernelAddressesContract({
+  place: (work) => place(work),
+  sample: { cases: 4, trials: 2, changes: 4, rehearsals: 3, deaths: 4 },
+  // Each has a process of Node.js. In network namespaces every case goes through all of them.
+  phaseStep: 3,
 });
 
 const timerUnderTest = async (): Promise<DetachedTimerUnderTest> => {

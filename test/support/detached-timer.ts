@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { createClock } from '../../src/host/clock.ts';
+import { createDetachedTimer } from '../../src/host/detached-timer.ts';
 import type { DetachedTimer, DetachedTimerState } from '../../src/host/ports/detached-timer.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
 import { killIfThere, processById } from './lab/run.ts';
@@ -17,9 +19,29 @@ setsid --fork sh -c '${waiter}' rlnet-waiter "$@" </dev/null >/dev/null 2>&1
 until [ -s "$1" ]; do sleep 0.01; done
 `;
 
-export interface SleepingTimer extends DetachedTimer {
+/** Timers that a test need not wait for. */
+export interface ElapsingTimer extends DetachedTimer {
   /** Has the time of a timer come now. One that does not wait is left alone. */
   elapse(name: string): Promise<void>;
+}
+
+/** What can stand behind a detached timer, each made with where scripts run and a directory for its notes. */
+export const timers = { sleeping: createSleepingTimer, systemd: createSystemdTimer };
+export type TimerKind = keyof typeof timers;
+
+/** The real one. That its time has come is systemd's word to a service, which can be given to it by anybody else. */
+function createSystemdTimer(exec: Exec): ElapsingTimer {
+  const timer = createDetachedTimer(exec, createClock());
+  return {
+    ...timer,
+    elapse: async (name) => {
+      if ((await timer.state(name)) !== 'waiting') return;
+      const { exitCode, stderr } = await exec.run('systemctl', ['start', '--', `${name}.service`], {
+        timeoutMs: 10_000,
+      });
+      if (exitCode !== 0) throw new Error(`${name}.service was not started: ${stderr}`);
+    },
+  };
 }
 
 /**
@@ -29,7 +51,7 @@ export interface SleepingTimer extends DetachedTimer {
  * @param exec  where the scripts run
  * @param notes a directory for the process ids
  */
-export function createSleepingTimer(exec: Exec, notes: string): SleepingTimer {
+export function createSleepingTimer(exec: Exec, notes: string): ElapsingTimer {
   const find = async (name: string): Promise<{ state: DetachedTimerState; pid: number }> => {
     const pid = Number(await readFile(`${notes}/${name}`, 'utf8').catch(() => '0'));
     // A process id alone could be somebody else's by now.

@@ -11,7 +11,7 @@ import type { Exec } from '../../src/host/ports/exec.ts';
 import type { KernelAddresses } from '../../src/host/ports/kernel-addresses.ts';
 import { describeAddress, type NetworkSnapshot } from '../../src/protocol/network-snapshot.ts';
 import { describeRoute, describeRule } from '../../src/protocol/routing.ts';
-import { createSleepingTimer } from './detached-timer.ts';
+import { type TimerKind, timers } from './detached-timer.ts';
 import { type NetworkNamespace, openNetworkNamespace } from './netns.ts';
 
 /** The names that `createKernelAddresses` gives its timers. */
@@ -20,16 +20,20 @@ const timerNames = ['rlnet-take-back-a', 'rlnet-take-back-b'];
 export interface KernelAddressesUnderTest extends KernelAddresses, AsyncDisposable {
   /** Where the timer keeps its notes; the standing change is in `change` below it. */
   directory: string;
+  timerKind: TimerKind;
   /** Has the time of the standing change be over. @returns what its script has to say of it */
   elapse(): Promise<string>;
   /** The same, where the script has nothing to do and nothing to say. */
   timerEnds(): Promise<void>;
 }
 
-/** The adapter on a namespace, with a timer that needs no systemd, and what it keeps in a directory of its own. */
-export async function kernelAddressesOf(exec: Exec): Promise<KernelAddressesUnderTest> {
+/** The adapter where `exec` runs programs, with what it keeps in a directory of its own; a network namespace has no systemd. */
+export async function kernelAddressesOf(
+  exec: Exec,
+  timerKind: TimerKind = 'sleeping',
+): Promise<KernelAddressesUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'rlnet-test-'));
-  const timer = createSleepingTimer(exec, directory);
+  const timer = timers[timerKind](exec, directory);
   const parts = { exec, files: createFiles(), clock: createClock(), timer };
   const timerEnds = async (): Promise<void> => {
     for (const name of timerNames) {
@@ -41,6 +45,7 @@ export async function kernelAddressesOf(exec: Exec): Promise<KernelAddressesUnde
   return {
     ...createKernelAddresses({ ...parts, directory: `${directory}/change` }),
     directory,
+    timerKind,
     elapse: async () => {
       await timerEnds();
       return readFile(`${directory}/change/result`, 'utf8');
@@ -61,16 +66,16 @@ export interface Death {
   phase: string;
 }
 
-/** Starts a process that changes an address in the namespace, and kills it where it stops. */
+/** Starts a process that changes an address, in the network namespace of that process, and kills it where it stops. */
 export async function killOwner(
-  { pid }: NetworkNamespace,
-  directory: string,
+  pid: number | 'self',
+  { directory, timerKind }: Pick<KernelAddressesUnderTest, 'directory' | 'timerKind'>,
   { kind, change, phase }: Death,
 ): Promise<void> {
   const program = fileURLToPath(new URL('kernel-owner.ts', import.meta.url));
   const owner = spawn(
     'nsenter',
-    [`--net=/proc/${pid}/ns/net`, process.execPath, program, directory, kind, change, phase],
+    [`--net=/proc/${pid}/ns/net`, ...[process.execPath, program, directory, timerKind, kind, change, phase]],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const ended = once(owner, 'exit');
@@ -103,16 +108,24 @@ export async function openHost(
       const route = `ip -6 route show table local type multicast dev ${link}`;
       return `until ${route} | grep -q .; do sleep 0.02; done`;
     }),
-    // Also without the wait an IPv6 address is tentative for a moment, and no route can have it as its source.
-    ...host
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => line !== '')
-      .map((line) => `ip ${line}${/\baddr\w* add\b/.test(line) ? `; ${settled}` : ''}`),
+    scriptOf(host),
   ].join('\n');
   const { exitCode, stderr } = await namespace.exec.run('sh', ['-exc', script], { timeoutMs: 60_000 });
   if (exitCode !== 0) throw new Error(stderr);
   return namespace;
+}
+
+/** The `ip` commands of a host as a shell script. */
+export function scriptOf(host: string): string {
+  return (
+    host
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+      // Also without duplicate address detection an IPv6 address is tentative for a moment, and no route can have it as its source.
+      .map((line) => `ip ${line}${/\baddr\w* add\b/.test(line) ? `; ${settled}` : ''}`)
+      .join('\n')
+  );
 }
 
 const settled = 'while ip -6 address show tentative | grep -q inet6; do sleep 0.01; done';

@@ -4,24 +4,24 @@ import { createExec } from '../../src/host/exec.ts';
 import { createFiles } from '../../src/host/files.ts';
 import { createKernelAddresses } from '../../src/host/kernel-addresses.ts';
 import type { Exec } from '../../src/host/ports/exec.ts';
-import { createSleepingTimer } from './detached-timer.ts';
+import { timers } from './detached-timer.ts';
 import { changeOf } from './swap-cases.ts';
 
 /*
  * A process that changes an address and comes to a stop on the way, for a test to kill it there:
- * node kernel-owner.ts DIRECTORY rehearse|swap CHANGE PHASE. It prints `stopped` when it has got there.
+ * node kernel-owner.ts DIRECTORY TIMER rehearse|swap CHANGE PHASE, with a timer of `detached-timer.ts`. It prints `stopped` when it has got there.
  *
  * Phases, in order: `unarmed`; `armed`; `forward N`, with so many commands of the batch carried out, as when `ip` is killed too; `done`;
  * `extending`, with both timers armed; `back N`, with so many commands of the take-back carried out. And `kept`: that it is
  * to stay is on disk, and the timer is still armed.
  */
-const [directory = '', kind, change = '', phase = ''] = process.argv.slice(2);
+const [directory = '', timerKind, kind, change = '', phase = ''] = process.argv.slice(2);
 const [part, commands = 'NaN'] = phase.split(' ');
 
 const boundSeconds = 60;
 let armed = 0;
 
-const timer = createSleepingTimer(createExec(), directory);
+const timer = timers[timerKind === 'systemd' ? 'systemd' : 'sleeping'](createExec(), directory);
 const kernel = createKernelAddresses({
   exec: stoppingAfter(Number(commands), createExec()),
   files: createFiles(),

@@ -10,3 +10,19 @@ export function turns(): <T>(work: () => Promise<T>) => Promise<T> {
     return mine;
   };
 }
+
+/** For tests that run beside others and share several like things: each piece of work has one for itself, as soon as one is free. */
+export function lending<T>(things: readonly T[]): (work: (thing: T) => Promise<void>) => Promise<void> {
+  const free = [...things];
+  const waiting: ((thing: T) => void)[] = [];
+  return async (work) => {
+    const thing = free.shift() ?? (await new Promise<T>((resolve) => waiting.push(resolve)));
+    try {
+      await work(thing);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free.push(thing);
+      else next(thing);
+    }
+  };
+}
