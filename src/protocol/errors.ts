@@ -67,6 +67,7 @@ const codes = {
   RENUMBERING_OPEN: { exit: 7, retryable: false },
   ADDRESS_IN_USE: { exit: 7, retryable: false },
   ADDRESS_NOT_REACHED: { exit: 7, retryable: false },
+  GATEWAY_SILENT: { exit: 7, retryable: false },
   WIRE_UNKNOWN: { exit: 7, retryable: true },
   RS_NO_QUORUM: { exit: 7, retryable: true },
   RS_VIEW_UNKNOWN: { exit: 7, retryable: true },

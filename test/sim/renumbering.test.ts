@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { parseAddress } from '../../src/protocol/address.ts';
+import { type Address, parseAddress } from '../../src/protocol/address.ts';
 import { type ForwardStep, forwardSteps } from '../../src/protocol/renumbering/steps.ts';
+import type { Route } from '../../src/protocol/routing.ts';
 import { full, sampleOf } from '../support/sampling.ts';
 import type { PlannedFault, Point } from '../support/sim/points.ts';
 import { Stream } from '../support/sim/random.ts';
@@ -29,6 +30,16 @@ import {
 const ends = ({ endings }: Told): string[] =>
   endings.map(({ outcome, reason }) => (reason === undefined ? outcome : `${outcome} ${reason}`));
 
+const defaultVia = (gateway: Address): Route => ({
+  family: 'ipv4',
+  type: 'unicast',
+  dst: 'default',
+  table: 'main',
+  protocol: 'static',
+  scope: 'global',
+  nexthops: [{ gateway, dev: 'eth0', flags: [] }],
+});
+
 describe('a renumbering', () => {
   it.each([plain(1), plain(2), plain(3, 5)])(
     'of $uids of $nodes nodes ends at the new address',
@@ -40,6 +51,20 @@ describe('a renumbering', () => {
   it('goes back to the old address where the unit does not come up at the new one', async () => {
     for (const uid of [1, 2])
       expect(ends(await tell(unitFails(uid), 'a'))).toEqual(['rolled_back UNIT_FAILED']);
+  });
+
+  it('ends in the rehearsal where the new gateway does not answer, and goes on where it does', async () => {
+    const from = parseAddress('192.0.2.254');
+    const story = (gateway: string): Story => ({
+      ...plain(2),
+      name: `gateway ${gateway}`,
+      gateway: { from, to: parseAddress(gateway) },
+      prepare: ({ cluster }) => cluster.host('n2').routes.push(defaultVia(from)),
+    });
+    const silent = await tell(story('192.0.2.250'), 'a');
+    expect(ends(silent)).toEqual(['rolled_back GATEWAY_SILENT']);
+    expect(silent.records).not.toContain('intent forward demote');
+    expect(ends(await tell(story('192.0.2.3'), 'a'))).toEqual(['done']);
   });
 
   it('raises an alarm where the host took the reboot and runs on, and goes on once it has booted', async () => {

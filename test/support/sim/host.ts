@@ -11,6 +11,7 @@ import {
   parseInterfaceAddress,
 } from '../../../src/protocol/address.ts';
 import { holdersOf } from '../../../src/protocol/interfaces.ts';
+import type { Route } from '../../../src/protocol/routing.ts';
 import { rsUnitNames, type UnitState } from '../../../src/protocol/unit.ts';
 import { SimDisk } from './disk.ts';
 import { createSimFiles } from './files.ts';
@@ -90,6 +91,8 @@ export class SimHost implements Machine, RsMachine {
   readonly disk = new SimDisk();
   readonly interfaces: SimInterfaces;
   readonly points: CrashPoints;
+  /** Of its kernel: those that a story is about. */
+  readonly routes: Route[] = [];
   /** How the next restarts go, shares of 1: the machine does not come back until somebody powers it on, or after 20 minutes only. */
   restartOdds = { never: 0, slow: 0 };
   readonly #kernel: Kernel;

@@ -39,8 +39,8 @@ export interface AddressStepDependencies {
 }
 
 /**
- * The new address is tried beside the old one: nobody else has it, and every peer reaches it on this card at full size. Nothing is
- * left of it afterwards.
+ * The new address is tried beside the old one: nobody else has it, every peer reaches it on this card at full size, and a new gateway
+ * answers to it. Nothing is left of it afterwards.
  */
 export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
   const { kernel } = deps;
@@ -64,6 +64,7 @@ export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
         const answers = await reachFromPeers(deps, plan, change.to.address);
         const failed = answers.find(({ why }) => why !== undefined);
         if (failed !== undefined) throw notReached(change.to.address, `${failed.host}: ${failed.why ?? ''}`);
+        await askGateway(deps, plan);
         passed = `reached by ${answers.map(({ host }) => host).join(', ')}`;
       } finally {
         await kernel.takeBack();
@@ -227,6 +228,20 @@ async function askEverybody(deps: AddressStepDependencies, plan: Plan, address: 
 
 async function askHere(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
   await judge(deps, plan, address, [await reportHere(deps, plan, address)]);
+}
+
+/** Peers of the same network need no gateway, so that they reach an address whose host reaches nothing else. */
+async function askGateway({ wire, signal }: AddressStepDependencies, { change }: Plan): Promise<void> {
+  const { link, to, gateway } = change;
+  if (gateway === undefined) return;
+  const question = { interface: link.name, address: gateway.to, source: to.address };
+  const answer = await wire.ask(question, signal);
+  if (answer.outcome === 'answered') return;
+  throw new RlnetError(
+    'GATEWAY_SILENT',
+    `The gateway ${gateway.to} does not answer to ${to.address} on ${link.name}${answer.outcome === 'unknown' ? `: ${answer.why}` : '.'}`,
+    'Plan anew with the gateway of the new network (ip route on a host that is in it).',
+  );
 }
 
 async function reportHere(

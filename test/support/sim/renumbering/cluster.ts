@@ -213,7 +213,7 @@ export class RenumberingCluster {
   }
 
   /** Node `uid` moves from .uid to .(50 + uid), or to the same of another network. */
-  plan(uid: number, change: Partial<Plan> = {}): Plan {
+  plan(uid: number, change: Partial<Plan> = {}, gateway?: { from: Address; to: Address }): Plan {
     const { host } = this.agent(`n${uid}`);
     const mac = host.interfaces.links.find(({ name }) => name === 'eth0')?.mac;
     return {
@@ -229,6 +229,7 @@ export class RenumberingCluster {
         link: { name: 'eth0', mac },
         from: parseInterfaceAddress(this.#prefixed(uid)),
         to: parseInterfaceAddress(this.#target(uid, change.kind ?? 'same_subnet')),
+        ...(gateway === undefined ? {} : { gateway }),
       },
       members: this.hosts.map(({ name, plan: { number } }) => ({
         uid: number,

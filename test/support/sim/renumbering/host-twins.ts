@@ -160,7 +160,7 @@ export function simKernelAddresses(
     }
   };
   return {
-    snapshot: async () => nothing,
+    snapshot: async () => ({ ...nothing, routes: host.routes }),
     standing: () => process.call(1, 'read /run/rlnet', () => current()),
     rehearse: async (change, seconds) => {
       await arm('rehearsal', change, seconds);

@@ -73,6 +73,8 @@ export interface Story {
   family?: Family;
   /** The node's internal address is its external one as well. */
   external?: boolean;
+  /** The gateway of each move, where it gets another one. */
+  gateway?: { from: Address; to: Address };
   /** Before they are started. */
   prepare?: (stage: Stage) => void;
   /** While they run; what it sets going ends by itself. */
@@ -263,9 +265,9 @@ function outlineOf(record: JournalRecord): string {
 export function planOf(
   cluster: RenumberingCluster,
   uid: number,
-  story: Pick<Story, 'change' | 'external'>,
+  story: Pick<Story, 'change' | 'external' | 'gateway'>,
 ): Plan {
-  const plan = cluster.plan(uid, story.change);
+  const plan = cluster.plan(uid, story.change, story.gateway);
   const { from, to } = plan.change;
   return story.external === true ? { ...plan, external: { from: [from.address], to: [to.address] } } : plan;
 }
