@@ -41,7 +41,7 @@ export function startMember({ tls, address, port, peers, log, watched = [], answ
     transitions.push(text);
   };
   const mesh: Mesh = new Mesh({
-    transport: createTransport(() => tls),
+    transport: createTransport(() => tls, clock),
     clock,
     random,
     log,

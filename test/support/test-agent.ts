@@ -74,7 +74,7 @@ export function startTestAgent(
     mesh: undefined as never,
   };
   agent.mesh = new Mesh({
-    transport: createTransport(() => agent.tls),
+    transport: createTransport(() => agent.tls, createClock()),
     clock: options.clock ?? createClock(),
     random,
     log,

@@ -15,6 +15,7 @@ import {
 } from '../../protocol/messages.ts';
 import type { HostState } from '../../protocol/state.ts';
 import { answerOf } from '../answer.ts';
+import { Allowance } from './allowance.ts';
 import type { Channel, RefusalCode } from './channel.ts';
 
 /** A channel on which no hello came by then is closed. */
@@ -26,8 +27,7 @@ const maxOpenRequests = 16;
 /** Pings without an echo that are kept to know their echo by; older ones are forgotten. */
 const maxPings = 16;
 /** A peer may send so many messages a second, and save up so many for a burst. A busy one sends about ten. */
-const messagesPerSecond = 100;
-const messagesAtOnce = 400;
+const messageRate = { perSecond: 100, atOnce: 400 };
 
 export interface LinkHandlers {
   /** The other side's hello was good. From now on the link can be used. */
@@ -61,8 +61,7 @@ export class Link {
   readonly #helloTimer: Timer;
   #peer: Hello | undefined;
   #closed = false;
-  #allowance = messagesAtOnce;
-  #allowanceAt: number;
+  readonly #allowance: Allowance;
   /** Monotonic time of the newest echo of a ping of ours: the path worked both ways then. */
   echoedAt: number | undefined;
   /** Monotonic time at which anything arrived last: the path from there worked then. */
@@ -81,7 +80,7 @@ export class Link {
     this.#random = random;
     this.#handlers = handlers;
     this.heardAt = clock.monotonic();
-    this.#allowanceAt = this.heardAt;
+    this.#allowance = new Allowance(messageRate, this.heardAt);
     this.#helloTimer = clock.after(helloTimeoutMs, () =>
       this.end('refused', `no hello within ${helloTimeoutMs} ms`, 'hello'),
     );
@@ -215,11 +214,8 @@ export class Link {
 
   /** Takes one message from the allowance that time fills; without one left the link ends. */
   #take(now: number): boolean {
-    const earned = ((now - this.#allowanceAt) / 1000) * messagesPerSecond;
-    this.#allowance = Math.min(messagesAtOnce, this.#allowance + earned) - 1;
-    this.#allowanceAt = now;
-    if (this.#allowance >= 0) return true;
-    if (!this.#closed) this.end('refused', `more than ${messagesPerSecond} messages a second`, 'flood');
+    if (this.#allowance.take(now)) return true;
+    if (!this.#closed) this.end('refused', `more than ${messageRate.perSecond} messages a second`, 'flood');
     return false;
   }
 

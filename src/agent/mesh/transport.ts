@@ -4,10 +4,12 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../../host/ports/clock.ts';
 import { type Address, type Family, familyOf, hostPort, parseSocketAddress } from '../../protocol/address.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type HostIdentity, identityFromSubjectAltName } from '../../protocol/identity.ts';
 import { closeCodes, maxMessageBytes, quoted, subprotocol } from '../../protocol/messages.ts';
+import { Allowance, type Rate } from './allowance.ts';
 import { type Channel, nobodyListens, type Refusal, type RefusalCode, type Transport } from './channel.ts';
 import { releaseClientChains } from './client-chains.ts';
 
@@ -44,12 +46,16 @@ const websocketLimits = {
 const maxConnections = 512;
 /** Sockets at a time from one address, so that one host cannot take them all: a link, and a few that are replacing it. */
 const maxConnectionsEach = 16;
+/** New sockets of one address. A peer whose link cannot be kept up dials about twice a second. */
+const connectionRate = { perSecond: 4, atOnce: 16 };
+/** Addresses whose new sockets are counted; of more, those that came first are forgotten. */
+const maxAddressesCounted = 1_024;
 
 /**
  * WebSocket over TLS 1.3 with certificates on both sides.
  * @param material the certificates as they are now; asked again for each dial, and on `renew`
  */
-export function createTransport(material: () => TlsMaterial): Transport {
+export function createTransport(material: () => TlsMaterial, clock: Pick<Clock, 'monotonic'>): Transport {
   releaseClientChains();
   return {
     listen: (at, onChannel, onRefusal) =>
@@ -66,7 +72,7 @@ export function createTransport(material: () => TlsMaterial): Transport {
           ...websocketLimits,
           handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
         });
-        const sockets = limitSockets(server, onRefusal);
+        const sockets = limitSockets(server, onRefusal, clock);
         // What TLS finds wrong comes here too.
         server.on('clientError', (error, socket) => {
           const { authorizationError, remoteAddress } = socket as TLSSocket;
@@ -197,14 +203,31 @@ function answerAndEnd(socket: Duplex, status: string, headers: readonly string[]
   socket.end([`HTTP/1.1 ${status}`, 'connection: close', ...headers, '', ''].join('\r\n'));
 }
 
+/** Whether one more of an address is within a rate of its own. */
+function allowances(rate: Rate, clock: Pick<Clock, 'monotonic'>): (from: string) => boolean {
+  const each = new Map<string, Allowance>();
+  return (from) => {
+    const now = clock.monotonic();
+    if (!each.has(from) && each.size >= maxAddressesCounted) {
+      for (const [address, allowance] of each) if (allowance.isFull(now)) each.delete(address);
+      const [oldest] = each.keys();
+      if (each.size >= maxAddressesCounted && oldest !== undefined) each.delete(oldest);
+    }
+    const allowance = each.get(from) ?? new Allowance(rate, now);
+    each.set(from, allowance);
+    return allowance.take(now);
+  };
+}
+
 /**
- * Keeps the sockets of a listener within the caps, before any handshake. Where one address has too many, its newest is turned away. Where
+ * Keeps the sockets of a listener within the caps, before any handshake. Where one address has too many, or too many new ones, its newest is turned away. Where
  * there are too many in all, the one gives way that has been shaking hands for longest: strangers that fill every place keep no member out,
  * whose own handshake takes a moment.
  */
 function limitSockets(
   server: Server,
   onRefusal: (refusal: Refusal) => void,
+  clock: Pick<Clock, 'monotonic'>,
 ): { settled: (socket: Socket) => void; isTurnedAway: (socket: Socket) => boolean; destroy: () => void } {
   const sockets = new Set<Socket>();
   /** What TLS says of these later is no news. */
@@ -218,12 +241,17 @@ function limitSockets(
     socket.destroy();
   };
   const open = new Map<string, number>();
+  const allowed = allowances(connectionRate, clock);
   server.on('connection', (socket: Socket) => {
     const from = socket.remoteAddress ?? 'unknown';
     const path = pathOf(socket);
     const count = (open.get(from) ?? 0) + 1;
     if (count > maxConnectionsEach) {
       turnAway(socket, `more than ${maxConnectionsEach} connections at a time`);
+      return;
+    }
+    if (!allowed(from)) {
+      turnAway(socket, `more than ${connectionRate.perSecond} new connections a second`);
       return;
     }
     if (sockets.size >= maxConnections) {

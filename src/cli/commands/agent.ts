@@ -118,7 +118,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     // By its name in package.json, as its path in a release is another one.
     inventory: createInventoryReader(exec, fileURLToPath(import.meta.resolve('#inventory-probe'))),
     sockets,
-    transport: createTransport(() => material),
+    transport: createTransport(() => material, clock),
     paths: createPaths(exec),
     vitals: createVitalsReader(files, [settings.directories.state, '/etc']),
     certificates: () => terms,

@@ -47,7 +47,7 @@ if (whom === 'here') {
   const read = (path: string) => readFileSync(path, 'utf8').trim();
   const instance = random.id();
   const mesh = new Mesh({
-    transport: createTransport(() => tls),
+    transport: createTransport(() => tls, clock),
     clock,
     random,
     log: silentLog,

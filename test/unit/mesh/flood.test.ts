@@ -337,6 +337,26 @@ describe('a flood of connections', () => {
     };
   }
 
+  test('from one address, one after the other, is turned away before TLS, and keeps no member out, on that very address for no longer than it lasts', async () => {
+    const attacker = await origin('127.0.96.6', 'flooder');
+    const turnedAway = (): number => attacked().mesh.refusals()['connections'] ?? 0;
+    const before = turnedAway();
+    const began = performance.now();
+    for (let count = 0; count < 100; count += 1) {
+      const { socket, ended } = await tcp(attacker);
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 20))]);
+      socket.destroy();
+    }
+    // 16 saved up, and 4 a second.
+    const allowed = 16 + Math.ceil((performance.now() - began) / 250);
+    await vi.waitFor(() => expect(turnedAway() - before).toBeGreaterThanOrEqual(100 - allowed), patience);
+    expect(turnedAway() - before).toBeLessThanOrEqual(100 - 16);
+    const newcomer = await start('n6', 6, [1]);
+    onTestFinished(() => newcomer.mesh.close('the test is over'));
+    await vi.waitFor(() => expect(linked(newcomer)).toEqual(['n1']), patience);
+    expectMembersUndisturbed();
+  });
+
   test('from one address keeps no member on another from coming in', async () => {
     const stop = siege(await origin('', 'flooder'), ['127.0.98.9'], 100);
     onTestFinished(stop);

@@ -207,7 +207,7 @@ test('a request that comes again under its id, over another link, is carried out
     patience,
   );
   const ask = async (attempt: string): Promise<unknown> => {
-    const channel = await createTransport(() => tls).dial(
+    const channel = await createTransport(() => tls, clock).dial(
       { address: n1.own, port },
       parseAddress('127.0.94.2'),
     );

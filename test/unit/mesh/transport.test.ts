@@ -63,7 +63,7 @@ transportContract('the transport over TLS', async () => {
       serials.set(name, serialOf(material));
       return {
         address,
-        transport: createTransport(() => material),
+        transport: createTransport(() => material, createClock()),
         serial: () => serialOf(material),
         change: async (change) => {
           const { certificate, key } = material;
