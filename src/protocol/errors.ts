@@ -53,6 +53,7 @@ const codes = {
   JOURNAL_NOT_WRITABLE: { exit: 6, retryable: false },
   LOCK_CLOSED: { exit: 7, retryable: false },
   LOCK_EPOCH_OLD: { exit: 7, retryable: true },
+  LOCK_EPOCH_TOO_HIGH: { exit: 7, retryable: true },
   LOCK_LOST: { exit: 7, retryable: false },
   LOCK_MEMBERS_DIFFER: { exit: 7, retryable: false },
   LOCK_NO_MAJORITY: { exit: 7, retryable: true },

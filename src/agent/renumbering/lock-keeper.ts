@@ -6,12 +6,14 @@ import {
   type Claim,
   closingsAlone,
   decideGrant,
+  epochTooHigh,
   type GrantDecision,
   isClosed,
   type LockState,
   learned,
   lockStateSchema,
   merged,
+  plausible,
   type RsView,
   stillGranted,
   type ToldLock,
@@ -137,11 +139,12 @@ export class LockKeeper {
         this.#others.delete(host);
         return;
       }
-      if (told.granted === undefined) this.#others.delete(host);
-      else this.#others.set(host, told.granted);
       // At once, and not when it is asked for something: those who know may be gone by then.
       await this.#learn();
-      if (this.#state !== undefined) await this.#become(merged(this.#state, told));
+      const heard = this.#state === undefined ? told : plausible(told, this.#state.highestEpoch);
+      if (heard.granted === undefined) this.#others.delete(host);
+      else this.#others.set(host, heard.granted);
+      if (this.#state !== undefined) await this.#become(merged(this.#state, heard));
     });
   }
 
@@ -161,10 +164,15 @@ export class LockKeeper {
     return stillGranted(this.#state, claim) ? 'granted' : 'absent';
   }
 
-  /** Notes for good that a claim is closed, for which nothing else has to be known. */
+  /**
+   * Notes for good that a claim is closed, for which nothing else has to be known.
+   * @throws RlnetError LOCK_EPOCH_TOO_HIGH
+   */
   close(claim: Pick<Claim, 'host' | 'epoch'>): Promise<void> {
     return this.#next(async () => {
       await this.#learn();
+      const tooHigh = this.#known === undefined ? undefined : epochTooHigh(this.#known, claim);
+      if (tooHigh !== undefined) throw new RlnetError('LOCK_EPOCH_TOO_HIGH', tooHigh.message, tooHigh.remedy);
       await this.#become(withClosed(this.#state ?? closingsAlone, claim));
     });
   }
@@ -187,7 +195,8 @@ export class LockKeeper {
     const known = learned(others, await this.#deps.askOthers(others));
     if (known === undefined) return;
     for (const claim of known.open) this.#others.set(`learned ${claim.host}`, claim);
-    await this.#become(this.#state === undefined ? known.state : merged(known.state, this.#state));
+    const noted = this.#state ?? closingsAlone;
+    await this.#become(merged(known.state, plausible(noted, known.state.highestEpoch)));
   }
 
   async #become(state: LockState): Promise<void> {

@@ -17,6 +17,12 @@ const epochSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
 const maxHostsTold = 128;
 const maxHosts = 2 * maxHostsTold;
 
+/**
+ * So far may an epoch be above all that is known: more claims than a cluster makes in years. What is further off can only be made up, and whoever took it
+ * would have no numbers left for claims to come.
+ */
+const maxEpochsAhead = 1_000_000;
+
 export const claimSchema = v.object({
   /** Above every epoch that its host had seen. Claims are ordered by epoch and told apart by epoch and host. */
   epoch: epochSchema,
@@ -72,13 +78,45 @@ export function merged(state: LockState, told: Pick<LockState, 'highestEpoch' | 
   return joined(state, { ...told, closed: Object.fromEntries(taken) });
 }
 
+/**
+ * What another agent told, cut off where it is too far above what is known to be true. That is less than was told and nothing else: closings only grow, and
+ * who knows fewer of them refuses more.
+ * @param known the highest epoch that is known
+ */
+export function plausible(told: LockState, known: number): LockState {
+  const most = known + maxEpochsAhead;
+  const { granted, ...rest } = told;
+  return {
+    ...rest,
+    highestEpoch: Math.min(told.highestEpoch, most),
+    closed: Object.fromEntries(
+      Object.entries(told.closed).map(([host, epoch]) => [host, Math.min(epoch, most)]),
+    ),
+    ...(granted === undefined || granted.epoch > most ? {} : { granted }),
+  };
+}
+
+/** Why an agent takes no notice of a claim whose epoch is too far above all that it knows; undefined where it is not. */
+export function epochTooHigh(
+  { highestEpoch }: Pick<LockState, 'highestEpoch'>,
+  { host, epoch }: Pick<Claim, 'host' | 'epoch'>,
+): Reason | undefined {
+  if (epoch <= highestEpoch + maxEpochsAhead) return undefined;
+  return {
+    code: 'LOCK_EPOCH_TOO_HIGH',
+    message: `Claim ${epoch} of ${host} is too far above ${highestEpoch}, the highest that is known here.`,
+    remedy: `Look who has the certificate of ${host}, deny it if it was stolen, and restart rlnet here.`,
+  };
+}
+
 function joined(state: LockState, told: Pick<LockState, 'highestEpoch' | 'closed'>): LockState {
   const closed = { ...state.closed };
   for (const [host, epoch] of Object.entries(told.closed)) closed[host] = Math.max(closed[host] ?? 0, epoch);
   const { granted, ...rest } = state;
   return {
     ...rest,
-    highestEpoch: Math.max(state.highestEpoch, told.highestEpoch),
+    // A claim has to be above its host's closings too, also where somebody tells of them alone.
+    highestEpoch: Math.max(state.highestEpoch, told.highestEpoch, ...Object.values(closed)),
     closed,
     ...(granted === undefined || isClosed({ closed }, granted) ? {} : { granted }),
   };
@@ -157,6 +195,8 @@ export function decideGrant(
       'It is tried again with a higher one by itself.',
     );
   }
+  const tooHigh = epochTooHigh(state, claim);
+  if (tooHigh !== undefined) return { grant: false, reason: tooHigh };
   if (view === undefined) {
     return refuse(
       'RS_VIEW_UNKNOWN',
@@ -196,7 +236,8 @@ export type ToldLock = v.InferOutput<typeof toldLockSchema>;
 
 /**
  * What an agent without lock state (reinstalled, or on its first day) knows after asking the others.
- * A majority of the others is enough when one of them has a state; when nobody has one, all of them must have said so.
+ * A majority of the others is enough when one of them has a state; when nobody has one, all of them must have said so. What one of them alone tells of
+ * epochs is believed as far as `plausible` goes above what another one tells. An open claim is never left out: it may be held.
  * @param others  all nodes but this one
  * @param answers by node uid
  * @returns undefined where more answers are needed
@@ -210,7 +251,9 @@ export function learned(
   const states = given.filter((answer) => answer.learned !== false);
   const enough = states.length === 0 ? told.length === others.length : told.length * 2 > others.length;
   if (!enough) return undefined;
-  const state = given.reduce((known, each) => merged(known, each), noLockState);
+  const epochs = (states.length === 0 ? given : states).map(({ highestEpoch }) => highestEpoch);
+  const [highest = 0, second = highest] = epochs.toSorted((a, b) => b - a);
+  const state = given.reduce((known, each) => merged(known, plausible(each, second)), noLockState);
   const open = states.flatMap(({ granted }) =>
     granted === undefined || isClosed(state, granted) ? [] : [granted],
   );

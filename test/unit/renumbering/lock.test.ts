@@ -10,6 +10,7 @@ import {
   learned,
   merged,
   noLockState,
+  plausible,
   stillGranted,
   type ToldLock,
   toldLockSchema,
@@ -66,6 +67,7 @@ describe('a grant', () => {
     ['LOCK_STATE_UNKNOWN', [undefined, first, 'n2', view, []]],
     ['LOCK_CLOSED', [withClosed(noLockState, first), first, 'n2', view, []]],
     ['LOCK_EPOCH_OLD', [{ ...noLockState, highestEpoch: 4 }, claimOf('n2', 4), 'n2', view, []]],
+    ['LOCK_EPOCH_TOO_HIGH', [{ ...noLockState, highestEpoch: 4 }, claimOf('n2', 1_000_005), 'n2', view, []]],
     ['RS_VIEW_UNKNOWN', [noLockState, first, 'n2', undefined, []]],
     ['LOCK_MEMBERS_DIFFER', [noLockState, first, 'n2', { ...view, uids: [1, 2, 3, 4] }, []]],
     ['LOCK_MEMBERS_DIFFER', [noLockState, first, 'n2', { ...view, uids: [1, 2, 5] }, []]],
@@ -93,6 +95,48 @@ test('closings come out the same in whatever order and however often they are he
   );
 });
 
+describe('what a thief of a certificate tells of epochs', () => {
+  const end = Number.MAX_SAFE_INTEGER;
+  const lie: LockState = { highestEpoch: end, closed: { n3: end }, granted: claimOf('n9', end) };
+  const known: LockState = { highestEpoch: 7, closed: { n2: 6 } };
+
+  it('is cut off, again and again, and leaves numbers for claims to come', () => {
+    let state = known;
+    for (let time = 1; time <= 100; time += 1) {
+      state = merged(state, plausible(lie, state.highestEpoch));
+      expect(state).toEqual({
+        highestEpoch: 7 + time * 1_000_000,
+        closed: { n2: 6, n3: 7 + time * 1_000_000 },
+      });
+    }
+    expect(
+      stillGranted(granted(state, claimOf('n3', state.highestEpoch + 1)), claimOf('n3', 100_000_008)),
+    ).toBe(true);
+  });
+
+  it('of a host whose claims it closes alone leaves that host a number above them', () => {
+    const state = merged(known, plausible({ highestEpoch: 0, closed: { n3: 90 } }, 7));
+    expect(isClosed(state, claimOf('n3', state.highestEpoch + 1))).toBe(false);
+  });
+
+  it('is no other than what an honest agent tells that is some claims ahead', () => {
+    const told: LockState = { highestEpoch: 1_000, closed: { n1: 999 }, granted: claimOf('n3', 1_000) };
+    expect(plausible(told, 7)).toEqual(told);
+  });
+
+  it('is believed by one that learns the lock as far as another one bears it out, and an open claim always', () => {
+    const answers = new Map<number, ToldLock>([
+      [2, known],
+      [3, lie],
+      [4, 'none'],
+    ]);
+    expect(learned([2, 3, 4], answers)).toEqual({
+      state: { highestEpoch: 1_000_007, closed: { n2: 6, n3: 1_000_007 } },
+      open: [lie.granted],
+    });
+  });
+});
+
 /**
  * A model of the protocol: members that grant, close, lose their state and learn again, in any order, over any messages. Whoever
  * found a majority holds the lock until his claim is closed.
@@ -109,6 +153,11 @@ const steps = fc.array(
       do: fc.constant('tell' as const),
       from: fc.integer({ min: 0, max: 4 }),
       to: fc.integer({ min: 0, max: 4 }),
+    }),
+    fc.record({
+      do: fc.constant('lie' as const),
+      to: fc.integer({ min: 0, max: 4 }),
+      epoch: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
     }),
     fc.record({ do: fc.constant('reinstall' as const), at: fc.integer({ min: 0, max: 4 }) }),
   ),
@@ -158,9 +207,14 @@ test('two claims never have a majority at the same time, also when members lose 
         } else if (step.do === 'tell') {
           const [from, to] = [states[step.from], states[step.to]];
           if (from === undefined || to === undefined) continue;
-          states[step.to] = merged(to, from);
-          if (from.granted === undefined) heard[step.to]?.delete(step.from);
-          else heard[step.to]?.set(step.from, from.granted);
+          const told = plausible(from, to.highestEpoch);
+          states[step.to] = merged(to, told);
+          if (told.granted === undefined) heard[step.to]?.delete(step.from);
+          else heard[step.to]?.set(step.from, told.granted);
+        } else if (step.do === 'lie') {
+          const to = states[step.to];
+          const lie = { highestEpoch: step.epoch, closed: { stranger: step.epoch } };
+          if (to !== undefined) states[step.to] = merged(to, plausible(lie, to.highestEpoch));
         } else if (step.do === 'withdraw') {
           const mine = claims.get(step.claimant);
           if (mine === undefined) continue;
