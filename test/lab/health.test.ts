@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Issued, issueHost } from '../../src/cli/tls-issue.ts';
 import { createRandom } from '../../src/host/random.ts';
 import { installAgents } from '../support/lab/agent.ts';
-import { askCollector, reportingTo, startCollector, watchCollector } from '../support/lab/collector.ts';
+import { askCollector, startCollector, watchCollector } from '../support/lab/collector.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { waitFor } from '../support/lab/run.ts';
 import { full } from '../support/sampling.ts';
@@ -25,6 +25,15 @@ let n3: Host;
 let ca: Issued;
 let watch: Awaited<ReturnType<typeof watchCollector>>;
 
+/** The collector's own, beside those of its host: it may move from the first to the second. */
+const collectorAddresses = ['10.88.0.98', '10.88.0.99'] as const;
+
+/** What a name server says. */
+async function nameCollector(address: string): Promise<void> {
+  const script = `{ grep -v collector.example /etc/hosts; echo "${address} collector.example"; } >/run/hosts; cat /run/hosts >/etc/hosts`;
+  await Promise.all(lab.hosts.map((host) => host.execOk(['sh', '-c', script])));
+}
+
 function report(what: string, ms: number): void {
   process.stdout.write(`  measured: ${what}: ${Math.round(ms)} ms\n`);
 }
@@ -41,12 +50,14 @@ beforeAll(async () => {
   }));
   await bootstrapStandin(nodes, { clusterName: 'health.example', family: 'ipv6' });
   for (const host of [n2, n3]) await host.execOk(['sh', '-c', wrapRladmin]);
+  await n1.execOk(['ip', 'addr', 'add', `${collectorAddresses[0]}/24`, 'dev', 'eth1']);
+  await nameCollector(collectorAddresses[0]);
   ca = await installAgents(lab.hosts, {
     cluster: 'health',
     family: 'ipv6',
     now: Date.now(),
     moreOf: (host) =>
-      `${reportingTo(n1)}metrics:\n  address: ${host.address('external', 'ipv4')}\n  ca: /etc/rlnet/tls/ca.crt\n`,
+      `collector:\n  url: wss://collector.example:9471\nmetrics:\n  address: ${host.address('external', 'ipv4')}\n  ca: /etc/rlnet/tls/ca.crt\n`,
   });
   await startCollector(n1, 'health', ca);
   watch = await watchCollector(n1);
@@ -361,6 +372,41 @@ test('a host that lost its internal address says so in time and no more, and the
   const back = performance.now();
   const { at: gone } = await watch.until('nothing', (all) => all.length === 0);
   report('all of that gone', gone - back);
+});
+
+test('a collector that has moved to another address is found there, and is told what happened meanwhile', async () => {
+  const [before, after] = collectorAddresses;
+  const began = Date.now();
+  // Nothing tells the agents: their connections are silent from here on.
+  await n1.execOk(['ip', 'addr', 'del', `${before}/24`, 'dev', 'eth1']);
+  await n2.execOk(['touch', '/run/reboot-required']);
+  const pending = async () => {
+    const { hosts } = JSON.parse(await n2.execOk(['rlnet', 'status', '--json'])) as {
+      hosts: { host: string; state?: { findings: { code: string }[] } }[];
+    };
+    const own = hosts.find(({ host }) => host === 'n2')?.state?.findings ?? [];
+    return own.some(({ code }) => code === 'REBOOT_PENDING');
+  };
+  await waitFor('n2 to know of a reboot', { timeoutMs: 60_000 }, async () =>
+    (await pending()) ? true : undefined,
+  );
+  await n2.execOk(['rm', '/run/reboot-required']);
+  await waitFor('n2 to know of none', { timeoutMs: 60_000 }, async () =>
+    (await pending()) ? undefined : true,
+  );
+  await n1.execOk(['ip', 'addr', 'add', `${after}/24`, 'dev', 'eth1']);
+  await nameCollector(after);
+  const moved = performance.now();
+  const kinds = await waitFor('what n2 had to tell', { timeoutMs: 120_000 }, async () => {
+    const { events } = (await askCollector(n1, '/api/v1/events?host=n2&limit=1000')) as {
+      events: { received: number; kind: string; data: { code?: string } }[];
+    };
+    const told = events.filter(({ received, data }) => data.code === 'REBOOT_PENDING' && received > began);
+    return told.length < 2 ? undefined : told.map(({ kind }) => kind).toReversed();
+  });
+  report('a collector that moved, told everything', performance.now() - moved);
+  expect(kinds).toEqual(['finding', 'finding_gone']);
+  await watch.until('nothing', (all) => all.length === 0);
 });
 
 test('every event is in the database once and in order', async () => {
