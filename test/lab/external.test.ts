@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExternalReport } from '../../src/protocol/external.ts';
 import type { Result } from '../../src/protocol/methods.ts';
+import type { PlanReport } from '../../src/protocol/renumbering/request.ts';
 import { installAgents } from '../support/lab/agent.ts';
 import { downLab, type Host, type Lab, upLab } from '../support/lab/lab.ts';
 import { allWell, watchFrom } from '../support/lab/watch.ts';
@@ -97,5 +98,32 @@ describe('rlnet external', () => {
         [3, 0],
       ]);
     }
+  });
+
+  test('that change after a renumbering of the node was planned keep that plan from being carried out', {
+    timeout: 240_000,
+  }, async () => {
+    const internal = lab.host('n2').address('internal', 'ipv6');
+    const planned = async (): Promise<PlanReport['plan']> => {
+      const argv = ['rlnet', 'renumber', 'plan', '2', 'fd77:0:0:1::72/64', '--json'];
+      const { stdout } = await n1.exec(argv, { timeoutMs: 90_000 });
+      return (JSON.parse(stdout) as PlanReport).plan;
+    };
+    await external(n1, 'add', '2', internal);
+    const id = (await planned())?.id ?? 'none';
+    await external(n3, 'add', '2', '203.0.113.72');
+    await n1.execOk(['rlnet', 'renumber', 'start', id], { timeoutMs: 60_000 });
+    const followed = await n1.exec(['rlnet', 'renumber', 'follow', id], { timeoutMs: 120_000 });
+    expect(followed.exitCode, followed.stdout).toBe(31);
+    expect(followed.stdout).toContain('NODE_ADDRESSES_CHANGED');
+    expect(await inRs(2)).toContain('203.0.113.72');
+    expect(await inRs(2)).toContain(internal);
+    expect((await lab.host('n2').execOk(['systemctl', 'is-enabled', 'rlec_supervisor'])).trim()).toBe(
+      'enabled',
+    );
+    // Planned anew it takes both along.
+    expect((await planned())?.external?.to).toEqual(
+      expect.arrayContaining(['fd77:0:0:1::72', '203.0.113.72']),
+    );
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { asRlnetError } from '../../src/protocol/errors.ts';
 import type { Rollout } from '../../src/protocol/rollout/record.ts';
 import { full, sampleOf } from '../support/sampling.ts';
 import { Stream } from '../support/sim/random.ts';
@@ -9,24 +10,27 @@ import { outside, RolloutCluster, target } from '../support/sim/renumbering/roll
 const hourMs = 3_600_000;
 const leader = 'n1';
 
+/** Begins it on each of these hosts, at the same moment. @returns those that did */
 async function started(
   cluster: RolloutCluster,
   windows: Rollout['declaration']['windows'] = [],
-): Promise<void> {
-  const rollouts = cluster.rollouts(leader);
-  if (rollouts === undefined) throw new Error('the leading agent does not run');
-  let failed: unknown;
-  let begun = false;
-  rollouts.start({ ...cluster.declaration, windows }, 'root').then(
-    () => {
-      begun = true;
-    },
-    (thrown: unknown) => {
-      failed = thrown;
-    },
-  );
-  await cluster.kernel.runUntil(() => begun || failed !== undefined, 60_000);
-  if (!begun) throw new Error('the rollout was not begun', { cause: failed });
+  hosts = [leader],
+): Promise<string[]> {
+  const answers: { host: string; refused?: string }[] = [];
+  for (const host of hosts) {
+    const rollouts = cluster.rollouts(host);
+    if (rollouts === undefined) throw new Error(`the agent of ${host} does not run`);
+    rollouts.start({ ...cluster.declaration, windows }, 'root').then(
+      () => answers.push({ host }),
+      (thrown: unknown) => answers.push({ host, refused: asRlnetError(thrown).code }),
+    );
+  }
+  await cluster.kernel.runUntil(() => answers.length === hosts.length, 60_000);
+  // Whoever is later and has heard of it.
+  expect(answers.filter(({ refused }) => refused !== undefined && refused !== 'ROLLOUT_OPEN')).toEqual([]);
+  const begun = answers.flatMap(({ host, refused }) => (refused === undefined ? [host] : []));
+  expect(begun.length).toBeGreaterThan(0);
+  return begun;
 }
 
 /** As the file declares it: three internal addresses, and the external ones of two. */
@@ -104,6 +108,23 @@ describe('a rollout', () => {
     expect(cluster.begun).toEqual([2, 3, 3, 1]);
     isAsDeclared(cluster);
   });
+
+  const twins = Array.from({ length: full ? 100 : 10 }, (_, index) => `twins-${index}`);
+  it.each(sampleOf(twins, full ? twins.length : 3))(
+    'that two agents begin at the same moment takes no two nodes out, and ends as declared (%s)',
+    async (seed) => {
+      const cluster = await RolloutCluster.up(seed, 3);
+      const chance = new Stream(seed);
+      const begun = await started(cluster, [], ['n1', 'n2']);
+      await cluster.kernel.run(chance.between(0, 600_000));
+      if (chance.chance(0.5)) cluster.renumbering.agent('n2').kill();
+      const outcomes: (string | undefined)[] = [];
+      for (const host of begun) outcomes.push((await cluster.untilEnded(host, 3 * hourMs))?.outcome);
+      expect(outcomes).toContain('done');
+      expect(new Set(cluster.begun).size).toBe(3);
+      isAsDeclared(cluster);
+    },
+  );
 
   it('waits for its maintenance window, over a crash of the leading agent, and begins when it opens', async () => {
     const cluster = await RolloutCluster.up('a', 3);

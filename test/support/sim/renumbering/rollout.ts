@@ -9,7 +9,7 @@ import { Rollouts } from '../../../../src/agent/rollout/rollouts.ts';
 import { type Address, parseAddress, parseInterfaceAddress } from '../../../../src/protocol/address.ts';
 import { defaultBounds } from '../../../../src/protocol/renumbering/bounds.ts';
 import type { Declaration } from '../../../../src/protocol/rollout/declaration.ts';
-import type { Rollout } from '../../../../src/protocol/rollout/record.ts';
+import type { Rollout, RolloutSummary } from '../../../../src/protocol/rollout/record.ts';
 import type { ClusterView } from '../../../../src/protocol/state.ts';
 import { rsUnit, type SimHost } from '../host.ts';
 import { Kernel } from '../kernel.ts';
@@ -19,6 +19,8 @@ import { simFacts } from './facts.ts';
 import { simKernelAddresses, simNetworkOwner, simUnitControl } from './host-twins.ts';
 
 const directory = '/var/lib/rlnet';
+/** How long what an agent says of its rollout is on its way to the others: a slow network, so that two can begin at once. */
+const toldMs = 300;
 
 /** Where node `uid` is to be. */
 export const target = (uid: number): Address => parseAddress(`192.0.2.${50 + uid}`);
@@ -26,7 +28,7 @@ export const outside = (uid: number): Address => parseAddress(`203.0.113.${uid}`
 
 /**
  * A cluster in simulation whose agents do renumberings, external changes and rollouts with the real handlers, over the twins of their hosts' ports.
- * What agents know of each other's state arrives at once; questions take their way over the simulated network.
+ * What an agent says of its rollout is on its way for a while, what it says of its renumbering arrives at once; questions take their way over the simulated network.
  *
  * Held after every event: at most one node is out of service, and at most one renumbering is open.
  */
@@ -37,6 +39,8 @@ export class RolloutCluster {
   readonly begun: number[] = [];
   /** The rollouts of the agents that run, by host. */
   readonly #running = new Map<string, Rollouts>();
+  /** What the others were told of the rollout that an agent leads, by its host. */
+  readonly #told = new Map<string, RolloutSummary | undefined>();
   readonly #handlers = new Map<string, Partial<Handlers>>();
   readonly #known = new Set<string>();
   /** The node of each renumbering that has not ended. */
@@ -115,9 +119,7 @@ export class RolloutCluster {
         nodeUid: host.plan.nodeUid,
         addresses: { listed: [], more: 0 },
         ...(running?.standing === undefined ? {} : { renumbering: running.standing }),
-        ...(this.#running.get(host.name)?.told === undefined
-          ? {}
-          : { rollout: this.#running.get(host.name)?.told }),
+        ...(this.#told.get(host.name) === undefined ? {} : { rollout: this.#told.get(host.name) }),
       },
     }));
     return { cluster: 'demo', seenFrom: own.name, at: own.wall(), hosts } as unknown as ClusterView;
@@ -174,7 +176,10 @@ export class RolloutCluster {
       call,
       openClaims,
       forbidden: undefined,
-      changed: () => {},
+      changed: () =>
+        this.kernel.world(toldMs, `is told of the rollout of ${host.name}`, () =>
+          this.#told.set(host.name, rollouts.told),
+        ),
     });
     process.onExit(() => this.#running.delete(host.name));
     rollouts.takeUp().then(
