@@ -14,6 +14,8 @@ const outcomeStatus: Readonly<Record<RenumberingOutcome, number>> = { done: 0, s
 
 /** What a host that restarts, or whose address moves, makes of a question: the next one may be answered. */
 const passing: ReadonlySet<ErrorCode> = new Set(['AGENT_NOT_RUNNING', 'PEER_UNREACHABLE', 'REQUEST_TIMEOUT']);
+/** And of an agent that has just come back: its peers take it for a candidate, who may ask for little, until they know its node. */
+const passingLater: ReadonlySet<ErrorCode> = new Set([...passing, 'NOT_PERMITTED', 'PEER_UNKNOWN']);
 
 /**
  * `rlnet renumber follow [PLAN]`: each record as it comes, until it is over. The agents may go away meanwhile and come back, which is what a
@@ -42,7 +44,9 @@ export async function follow(
       });
       if (outcome !== undefined) return outcomeStatus[outcome];
     } catch (thrown) {
-      if (!(thrown instanceof RlnetError) || !passing.has(thrown.code)) throw thrown;
+      // What was answered once will be again.
+      const awaited = host === undefined ? passing : passingLater;
+      if (!(thrown instanceof RlnetError) || !awaited.has(thrown.code)) throw thrown;
       if (!silent) show(records, [], `${thrown.message.replace(/\.$/, '')}; waiting`);
       silent = true;
     }
