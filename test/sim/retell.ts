@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util';
 import { Stream } from '../support/sim/random.ts';
+import { directed } from '../support/sim/renumbering/directed.ts';
 import { aborts, aimedStory, plain, randomStory, unitFails } from '../support/sim/renumbering/stories.ts';
 import { type Story, tell } from '../support/sim/renumbering/story.ts';
 
 /**
- * Tells stories of renumberings: one with its log (`NAME SEED`), or many random ones (`--seeds N [--from N] [--story random|aimed] [--only FAULT,…]`):
+ * Tells stories of renumberings: one with its log (`NAME SEED`), or many random ones (`--seeds N [--from N] [--story random|aimed] [--only FAULT,…]
+ * [--bail]`):
  * storms and aimed faults in turn, where neither is asked for.
  */
 const { values, positionals } = parseArgs({
@@ -12,13 +14,22 @@ const { values, positionals } = parseArgs({
     seeds: { type: 'string' },
     from: { type: 'string', default: '0' },
     story: { type: 'string' },
+    bail: { type: 'boolean' },
     only: { type: 'string' },
     grep: { type: 'string' },
   },
   allowPositionals: true,
 });
 
-const told: readonly Story[] = [plain(1), plain(2), plain(3, 5), unitFails(1), unitFails(2), ...aborts];
+const told: readonly Story[] = [
+  plain(1),
+  plain(2),
+  plain(3, 5),
+  unitFails(1),
+  unitFails(2),
+  ...aborts,
+  ...directed,
+];
 
 function storyOf(name: string, seed: string): Story | undefined {
   if (name === 'random') return randomStory(new Stream(`random story ${seed}`), values.only?.split(','));
@@ -49,6 +60,7 @@ async function many(count: number, from: number): Promise<void> {
       }
     } catch (thrown) {
       broken.push(`${seed}: ${thrown instanceof Error ? thrown.message.split('\n')[0] : String(thrown)}`);
+      if (values.bail === true) break;
     }
   }
   for (const [ending, times] of [...endings].sort((a, b) => b[1] - a[1])) console.log(`${times}\t${ending}`);
@@ -69,7 +81,7 @@ if (values.seeds !== undefined) {
   const story = name === undefined || seed === undefined ? undefined : storyOf(name, seed);
   if (story === undefined || seed === undefined) {
     console.error(
-      'usage: npx node test/sim/retell.ts NAME SEED [--grep TEXT] | --seeds N [--from N] [--story random|aimed] [--only FAULT,…]',
+      'usage: npx node test/sim/retell.ts NAME SEED [--grep TEXT] | --seeds N [--from N] [--story random|aimed] [--only FAULT,…] [--bail]',
     );
     console.error(`stories: random aimed ${told.map((each) => each.name).join(' ')}`);
     process.exitCode = 2;

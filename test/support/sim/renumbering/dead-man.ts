@@ -33,8 +33,11 @@ export class SimDeadMan {
   #deadline: number | undefined;
   /** The boot in which it was through with both addresses: only the kernel has the second one, and the next boot forgets it. */
   bothInBoot: string | undefined;
-  /** How often it acted. */
+  /** How often it acted, and how often so while the agent was there and stalled. */
   acted = 0;
+  /** When it did so last, milliseconds of boot time. */
+  actedAt: number | undefined;
+  actedOnStalled = 0;
 
   constructor(kernel: Kernel, host: SimHost, agent: string) {
     this.#kernel = kernel;
@@ -112,6 +115,9 @@ export class SimDeadMan {
     const plan = JSON.parse(text) as Plan;
     this.#kernel.note(process.name, 'the dead man acts');
     this.acted += 1;
+    this.actedAt = this.#host.boottime();
+    const agent = this.#host.process(this.#agent);
+    if (agent !== undefined && !agent.isRunning) this.actedOnStalled += 1;
     const word = (await readWord(files, mark)) ?? (await readWord(files, wordFile)) ?? 'old';
     if ((await files.readIfExists(mark)) === undefined) await files.create(mark, word, 0o600);
     const run = (what: string, act: () => void): Promise<void> =>

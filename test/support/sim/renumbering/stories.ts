@@ -17,6 +17,7 @@ export function unitFails(uid: number): Story {
     name: `unit-fails-${uid}`,
     nodes: 3,
     uids: [uid],
+    ends: ['rolled_back UNIT_FAILED'],
     prepare: ({ cluster, plans }) => {
       for (const { host, change } of plans) {
         const agent = cluster.agent(host);
@@ -49,6 +50,7 @@ export function abortedAt(step: Step): Story {
     name: `aborted-at-${step}`,
     nodes: 3,
     uids: [2],
+    ends: [step === 'release' ? 'done' : 'rolled_back ABORTED'],
     meanwhile: async ({ kernel, cluster, plans }) => {
       for (const plan of plans) {
         const agent = cluster.agent(plan.host);

@@ -12,7 +12,7 @@ import { ownerFile, rsUnit, type SimHost } from '../host.ts';
 import { Kernel } from '../kernel.ts';
 import type { PlannedFault, Point } from '../points.ts';
 import type { Stream } from '../random.ts';
-import { RenumberingCluster } from './cluster.ts';
+import { RenumberingCluster, type SimRenumberingAgent } from './cluster.ts';
 
 /** Once faults have stopped, every renumbering has ended after this long, virtual milliseconds: all bounds, twice, and a slow boot. */
 const endsWithinMs = 4 * 3_600_000;
@@ -80,6 +80,8 @@ export interface Story {
   /** While they run; what it sets going ends by itself. */
   meanwhile?: (stage: Stage) => Promise<void>;
   faults?: readonly PlannedFault[];
+  /** How it ends, each with the code of its reason; in any way that the invariants allow where it is absent. */
+  ends?: readonly string[] | undefined;
   /** Which points are numbered; all of agents and dead men where it is absent. */
   counts?: (point: Point) => boolean;
 }
@@ -164,7 +166,12 @@ export async function tell(story: Story, seed: string, onLine?: (line: string) =
     await kernel.run(stopped ? deadManMs : settleMs);
     const endings = plans.map((plan) => endingOf(cluster.host(plan.host), plan));
     if (ended) checkEnd(stage, endings);
+    const how = endings.map(({ outcome, reason }) => [outcome, reason ?? []].flat().join(' ')).join(', ');
+    if (story.ends !== undefined && story.ends.join(', ') !== how)
+      throw new Error(`It ends as ${how}, and not as ${story.ends.join(', ')}`);
     const { passed, left } = cluster.points;
+    const stalled = cluster.agents.reduce((sum, { deadMan }) => sum + deadMan.actedOnStalled, 0);
+    if (stalled > 0) stage.seen.set('a dead man acted while the agent was stalled', stalled);
     if (cluster.rs.late > 0) stage.seen.set('a late rladmin landed', cluster.rs.late);
     return {
       seen: stage.seen,
@@ -277,7 +284,8 @@ export function bindForGood(cluster: RenumberingCluster, { host: name, change: {
   const host = cluster.host(name);
   const lineOf = ({ address, prefixLength }: typeof to): string => `${address}/${prefixLength}\n`;
   host.put(ownerFile('eth0'), lineOf(from) + lineOf(to));
-  host.interfaces.add('eth0', to, false);
+  // One that is off, or not up yet, gets it with its boot.
+  if (host.interfaces.links.some(({ name }) => name === 'eth0')) host.interfaces.add('eth0', to, false);
 }
 
 /** The invariants that are asked after every event: S1, S3, S5, S7 and that part of S4 which is always so. */
@@ -427,6 +435,8 @@ function outageAllowed({ cluster, plans }: Stage, { host, what, when }: Point): 
   if (when !== 'before' || !/^systemctl (reboot|disable)/.test(what)) return undefined;
   const plan = openOn(cluster.host(host), plans);
   if (plan === undefined) return undefined;
+  if (deadManActedBefore(cluster.agent(host), heldSlackMs + sinceIntentMs(cluster.host(host), plan)))
+    return `S5: ${what} on ${host} after its dead man has acted`;
   const missMs = guardsMayMissMs + sinceIntentMs(cluster.host(host), plan);
   const view = cluster.rs.view(plan.nodeUid);
   const gone = cluster.hosts.filter(({ name, plan: { number: uid } }) => {
@@ -437,6 +447,12 @@ function outageAllowed({ cluster, plans }: Stage, { host, what, when }: Point): 
   return gone.length === 0
     ? undefined
     : `S1: ${what} on ${host} while ${gone.map(({ name }) => name).join()} is down`;
+}
+
+/** Whether its mark is there, and has been for longer than that: an act that had begun is ended by the dead man himself. */
+function deadManActedBefore({ host, deadMan }: SimRenumberingAgent, ms: number): boolean {
+  const isMarked = ['script', 'taken-over'].every((name) => host.disk.exists(`${deadManDirectory}/${name}`));
+  return isMarked && deadMan.actedAt !== undefined && host.boottime() - deadMan.actedAt > ms;
 }
 
 /** A host may have had others before: a second operator's comes after one that ended. */
