@@ -25,7 +25,7 @@ const lastWaitMs = 500;
 /** Where our own card has answered, others are waited for longer. */
 const allAnswersMs = 1_000;
 /** Nothing is waited for; a busy host takes its time to begin. */
-const announcementMs = 300;
+const announcementMs = 200;
 /** Echoes at once, each with a process that waits up to a second for its answer. */
 const announcedAtOnce = 8;
 const announcementTries = 4;

@@ -5,6 +5,7 @@ import { type Address, tryParseAddress } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { holdingOf } from '../../protocol/network-owner.ts';
+import { type Clock, sleep } from '../ports/clock.ts';
 import { commandFailed, type Exec } from '../ports/exec.ts';
 import type { OwnerAdapter, OwnerReport } from './adapter.ts';
 import {
@@ -25,11 +26,15 @@ const directories = [
 /** networkctl answers in milliseconds, but not while networkd is being started. */
 const timeoutMs = 30_000;
 
+/** A reload ends before networkd begins to configure the links whose files have changed, which it does within some milliseconds. */
+const beginsWithinMs = 1_000;
+const pollMs = 50;
+
 /**
  * systemd-networkd. There is no tool that judges its files, so activation is the judge: the link's state, and the addresses that
  * networkd says it has configured.
  */
-export function createNetworkdAdapter(exec: Exec): OwnerAdapter<NetworkdConfiguration> {
+export function createNetworkdAdapter(exec: Exec, clock: Clock): OwnerAdapter<NetworkdConfiguration> {
   const networkctl = async (args: readonly string[], signal: AbortSignal | undefined): Promise<void> => {
     const result = await exec.run('networkctl', args, {
       timeoutMs,
@@ -58,6 +63,18 @@ export function createNetworkdAdapter(exec: Exec): OwnerAdapter<NetworkdConfigur
     };
   };
 
+  /** Whether networkd configures the link, or has done so. */
+  const begins = async (change: AddressChange, signal?: AbortSignal): Promise<boolean> => {
+    const until = clock.monotonic() + beginsWithinMs;
+    for (;;) {
+      const { holding, state } = await report(change, signal);
+      if (state === 'failed') return false;
+      if (holding === 'to' || state === 'busy') return true;
+      if (clock.monotonic() >= until) return false;
+      await sleep(clock, pollMs, signal ?? new AbortController().signal);
+    }
+  };
+
   return {
     kind: 'systemd-networkd',
     read,
@@ -70,7 +87,9 @@ export function createNetworkdAdapter(exec: Exec): OwnerAdapter<NetworkdConfigur
       if (before.holding === 'to') return networkctl(['reload'], signal);
       await takeOutOfTheWay(exec, change, signal);
       await networkctl(['reload'], signal);
-      await networkctl(['reconfigure', change.link.name], signal);
+      // It configures what has changed, and leaves the link's other addresses alone. To configure the link anew takes those away too, and
+      // IPv6 through duplicate address detection, for a second or two: only where the files are no news to networkd.
+      if (!(await begins(change, signal))) await networkctl(['reconfigure', change.link.name], signal);
     },
     report,
   };

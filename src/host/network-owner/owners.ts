@@ -15,7 +15,7 @@ import { createNetworkdAdapter } from './networkd.ts';
  * @throws RlnetError OWNER_HOOK_REFUSED where it names none
  */
 export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts, hook?: string): NetworkOwner {
-  const networkd = createNetworkdAdapter(ports.exec);
+  const networkd = createNetworkdAdapter(ports.exec, ports.clock);
   const networkManager = createNetworkManagerAdapter(ports.exec);
   switch (kind) {
     case 'systemd-networkd':
