@@ -15,6 +15,7 @@ import { type RecordedLog, recordLog } from './agents.ts';
 export interface TestAgent {
   mesh: Mesh;
   log: RecordedLog;
+  /** What its hello says; may change. */
   own: Address;
   state: HostState;
   calls: string[];
@@ -90,7 +91,7 @@ export function startTestAgent(
       instance,
       ...(options.nodeUid === undefined ? {} : { nodeUid: options.nodeUid }),
       ...(options.internalFamily === undefined ? {} : { internalFamily: options.internalFamily }),
-      internalAddress: own,
+      internalAddress: agent.own,
     }),
     state: () => agent.state,
     nodes: () => options.nodes,

@@ -43,6 +43,11 @@ export class Dialler {
     this.#attempt = 0;
   }
 
+  /** There is a link, which is to be replaced: this end of it has another address by now. */
+  again(): void {
+    if (this.#status === 'resting') void this.#dial();
+  }
+
   /** The link was lost, or the connection never became one. */
   /** @param refused whether trying again soon can change nothing */
   failed(reason: string, refused = false): void {

@@ -134,7 +134,13 @@ export class Mesh {
     for (const address of targets) {
       if (!this.#diallers.has(address)) this.#diallers.set(address, this.#dialler(address));
     }
-    for (const { link } of this.#peers.values()) if (link !== undefined) this.#checkClaim(link);
+    for (const link of this.#links()) {
+      this.#checkClaim(link);
+      const { internalAddress: before } = link.ours;
+      // Its socket is half-dead, or is soon: nobody has to wait until that shows.
+      if (wanted !== undefined && before !== undefined && before !== wanted)
+        for (const dialler of this.#diallersOf(link)) dialler.again();
+    }
   }
 
   /** Makes a host known before there was a link, such as one remembered from an earlier run. */

@@ -185,6 +185,25 @@ test('an agent whose address has moved takes its own old link’s place at once'
   expect(n1.mesh.troubles()).toEqual([]);
 });
 
+test('an agent whose address has moved dials those whom it dialled before from there at once', async () => {
+  const clock = createManualClock();
+  const n1 = start(await demo('n1'), 1, { peers: [] });
+  const n2 = start(await demo('n2'), 2, { peers: [1], clock });
+  const addressAtN1 = async (address: string) =>
+    vi.waitFor(
+      () => expect(n1.mesh.peers()).toMatchObject([{ host: 'n2', address, linked: true }]),
+      patience,
+    );
+  await addressAtN1('127.0.92.2');
+  await vi.waitFor(() => expect(linked(n2)).toEqual(['n1']), patience);
+  n2.own = parseAddress('127.0.92.5');
+  n2.mesh.reconcile(n2.own, true, 'ipv4', [n1.own]);
+  // No time passes on the clock of n2.
+  await addressAtN1('127.0.92.5');
+  await vi.waitFor(() => expect(linked(n2)).toEqual(['n1']), patience);
+  expect(n1.mesh.troubles()).toEqual([]);
+});
+
 /** All that an agent says of those that it is not linked to, why its last link ended, and its log. */
 function saidBy({ mesh, log }: TestAgent): string {
   return [
