@@ -1,6 +1,6 @@
 import { readFile, realpath } from 'node:fs/promises';
 import * as v from 'valibot';
-import { type Address, tryParseAddress } from '../../protocol/address.ts';
+import { type Address, familyOf, tryParseAddress } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { type FileEdit, holdingOf } from '../../protocol/network-owner.ts';
@@ -127,7 +127,9 @@ export function createNetworkManagerAdapter(exec: Exec): OwnerAdapter<KeyfileCon
       const concerned = others.filter(({ path }) => dependent.has(path));
       for (const { named } of [...concerned, own]) await requireNmcli(['connection', 'load', named], signal);
       const { holding } = await report(change, signal);
-      if (holding !== 'to') await takeOutOfTheWay(exec, change, signal);
+      // NetworkManager takes over an IPv6 address that is there as it stands; taken out it would go through duplicate address detection again.
+      if (holding !== 'to' && familyOf(change.to.address) === 'ipv4')
+        await takeOutOfTheWay(exec, change, signal);
       await apply(own, change.link.name, signal);
       for (const other of concerned) await apply(other, other.device ?? '', signal);
     },
