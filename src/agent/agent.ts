@@ -15,7 +15,7 @@ import type { Random } from '../host/ports/random.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { ServiceManager } from '../host/ports/service-manager.ts';
 import type { UnitControl } from '../host/ports/unit-control.ts';
-import type { Units } from '../host/ports/units.ts';
+import type { UnitSignals, Units } from '../host/ports/units.ts';
 import type { VitalsReader } from '../host/ports/vitals.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import { type Address, type Family, familyOf } from '../protocol/address.ts';
@@ -86,6 +86,7 @@ export interface AgentDependencies {
   interfaces: Interfaces;
   hostsFile: HostsFile;
   units: Units;
+  unitSignals: UnitSignals;
   rs: Rs;
   persistences: AddressPersistences;
   paths: Paths;
@@ -365,6 +366,7 @@ export class Agent {
         ...deps.acting.facts,
         units: deps.units,
         configuredUnit: deps.settings.rs.unit,
+        nodeIdFile: deps.settings.rs.node_id_file,
         peerClocks: () => this.#readPeerClocks(),
         internal: () => ({ address: this.#internalAddress(), links: this.#observations.interfaces }),
       },
@@ -736,7 +738,7 @@ export class Agent {
     if (watchdogMs === undefined || this.#stopped) return;
     // Sent by a timer of this loop on purpose: a loop that is blocked sends none, and systemd ends the process.
     void service.keepAlive();
-    this.#keptAlive = clock.after(watchdogMs / 3, () => this.#keepAlive());
+    this.#keptAlive = clock.after(watchdogMs / 2, () => this.#keepAlive());
   }
 }
 

@@ -5,10 +5,19 @@ import type { Reading } from './observations.ts';
 /** What could not be read is read again after this, where its own pace is slower: an answer that is not known must not stay so for an hour. Milliseconds. */
 const tryAgainMs = 15_000;
 
+/**
+ * Milliseconds until the next read. All keep one beat, so that what has one pace is read together and makes one new state; a beat that would leave
+ * no half of a pace between two reads is left out.
+ */
+function untilBeat(clock: Clock, everyMs: number): number {
+  const left = everyMs - (clock.monotonic() % everyMs);
+  return left < everyMs / 2 ? left + everyMs : left;
+}
+
 /** Something on this host that can be read, and perhaps says when it may have changed. */
 export interface Source<T> {
   read(): Promise<T>;
-  /** How often it is read without being asked, milliseconds; undefined: it is not. */
+  /** How often it is read without being asked, milliseconds; undefined: it is not. After a read out of turn it can be half as long again. */
   everyMs: number | undefined;
   watch?(onHint: () => void): { close(): void };
 }
@@ -48,7 +57,7 @@ export class Observer<T> {
       const { everyMs = Number.POSITIVE_INFINITY } = this.#source;
       const nextMs = failed ? Math.min(everyMs, tryAgainMs) : everyMs;
       if (!this.#closed && nextMs < Number.POSITIVE_INFINITY)
-        this.#timer = this.#clock.after(nextMs, () => void this.refresh());
+        this.#timer = this.#clock.after(untilBeat(this.#clock, nextMs), () => void this.refresh());
     });
     return this.#running;
   }

@@ -1,29 +1,33 @@
 import type { AddressPersistences } from '../host/ports/address-persistence.ts';
 import type { Clock } from '../host/ports/clock.ts';
 import type { DeadMan } from '../host/ports/dead-man.ts';
+import type { Files } from '../host/ports/files.ts';
 import type { HostsFile } from '../host/ports/hosts-file.ts';
 import type { Interfaces } from '../host/ports/interfaces.ts';
 import type { Paths } from '../host/ports/paths.ts';
 import type { Rs } from '../host/ports/rs.ts';
 import type { Surroundings } from '../host/ports/surroundings.ts';
-import type { Units } from '../host/ports/units.ts';
+import type { UnitSignals, Units } from '../host/ports/units.ts';
 import type { VitalsReader } from '../host/ports/vitals.ts';
 import type { Wire } from '../host/ports/wire.ts';
 import type { Address } from '../protocol/address.ts';
 import type { AddressPersistence } from '../protocol/address-persistence.ts';
 import { holdersOf, isActive } from '../protocol/interfaces.ts';
 import { meshPort } from '../protocol/messages.ts';
-import type { UnitState } from '../protocol/unit.ts';
+import { rsUnitNames, type UnitState } from '../protocol/unit.ts';
 import { known, type Observations } from './observations.ts';
 import { Observer, type Source } from './observer.ts';
 import type { Schedule } from './schedule.ts';
 
-/** How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the owner of an address some programs, the others some milliseconds. */
+/**
+ * How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the owner of an address some programs, a program
+ * of systemd or iproute2 some 10 ms, a file hardly anything. Where there are hints, this is how long a missing one can be wrong.
+ */
 const pace = {
-  interfaces: 10_000,
-  hostsFile: 10_000,
-  unit: 3_000,
-  nodeUid: 5_000,
+  interfaces: 30_000,
+  hostsFile: 30_000,
+  unit: 30_000,
+  nodeUid: 30_000,
   nodeTable: 15_000,
   persistence: 5 * 60_000,
   vitals: 3_000,
@@ -49,7 +53,11 @@ export interface SourceDependencies {
   interfaces: Interfaces;
   hostsFile: HostsFile;
   units: Units;
+  unitSignals: UnitSignals;
   rs: Rs;
+  files: Pick<Files, 'watch'>;
+  /** What `rs` reads the uid of this node from. */
+  nodeIdFile: string;
   persistences: AddressPersistences;
   vitals: VitalsReader;
   paths: Paths;
@@ -75,6 +83,7 @@ export function observeHost(
   onReading: <K extends SourceName>(key: K, reading: NonNullable<Observations[K]>) => void,
 ): Observers {
   const { clock, schedule, interfaces, hostsFile, units, rs, persistences } = deps;
+  const rsUnit = unitReader(units, deps.configuredUnit);
   type Value<K extends SourceName> = Extract<NonNullable<Observations[K]>, { value: unknown }>['value'];
   const observe = <K extends SourceName>(
     key: K,
@@ -104,8 +113,12 @@ export function observeHost(
       () => hostsFile.judge(),
       (hint) => hostsFile.watch(hint),
     ),
-    unit: observe('unit', unitReader(units, deps.configuredUnit)),
-    nodeUid: observe('nodeUid', () => rs.localUid()),
+    unit: observe('unit', rsUnit.read, (hint) => deps.unitSignals.watch(rsUnit.names, hint)),
+    nodeUid: observe(
+      'nodeUid',
+      () => rs.localUid(),
+      (hint) => deps.files.watch(deps.nodeIdFile, hint),
+    ),
     nodeTable: observe('nodeTable', () => rs.nodeTable()),
     persistence: observe(
       'persistence',
@@ -123,15 +136,22 @@ export function observeHost(
   };
 }
 
-/** Finds the unit once, and again when systemd does not know it any more. */
-function unitReader(units: Units, configured: string | undefined): () => Promise<UnitState | undefined> {
+/** Finds the unit once, and again when systemd does not know it any more. `names`: what it may be called, as far as that is known. */
+function unitReader(
+  units: Units,
+  configured: string | undefined,
+): { read: () => Promise<UnitState | undefined>; names: () => readonly string[] } {
+  const likely = configured === undefined ? rsUnitNames : [configured];
   let found: string | undefined;
-  return async () => {
-    found ??= await units.discover(configured);
-    if (found === undefined) return undefined;
-    const state = await units.state(found);
-    if (state.loadState === 'not-found') found = undefined;
-    return state;
+  return {
+    names: () => (found === undefined ? likely : [found]),
+    read: async () => {
+      found ??= await units.discover(configured);
+      if (found === undefined) return undefined;
+      const state = await units.state(found);
+      if (state.loadState === 'not-found') found = undefined;
+      return state;
+    },
   };
 }
 

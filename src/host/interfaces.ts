@@ -4,6 +4,7 @@ import { parseSocketAddress } from '../protocol/address.ts';
 import { errnoOf, RlnetError } from '../protocol/errors.ts';
 import { type BoundAddress, maxUnreadListed, type NetworkInterface } from '../protocol/interfaces.ts';
 import { addressSchema } from '../protocol/schema.ts';
+import { inBursts } from './bursts.ts';
 import type { Clock, Timer } from './ports/clock.ts';
 import { commandFailed, type Exec, type RunningProgram } from './ports/exec.ts';
 import type { Interfaces } from './ports/interfaces.ts';
@@ -22,10 +23,6 @@ const queryMaxBytes = 16 * 1024 * 1024;
  * more than 20 ms the first time, when nothing is compiled yet.
  */
 const longestTurnMs = 4;
-
-/** Events come in bursts: wait until it is quiet, but not for longer than a person would notice. */
-const quietMs = 50;
-const longestWaitMs = 200;
 
 /** How long a started `ip monitor` may take until it listens. What changes before that is not told: so a hint follows. */
 const monitorStartMs = 250;
@@ -245,27 +242,6 @@ function watch(exec: Exec, clock: Clock, onHint: () => void): { close(): void } 
       timer.cancel();
       hint.cancel();
       monitor.stop();
-    },
-  };
-}
-
-/** Runs `action` once for a burst of events: when it has been quiet for a while, or when the burst lasts too long. */
-function inBursts(clock: Clock, action: () => void): { event: () => void; cancel: () => void } {
-  let pending: { timer: Timer; latest: number } | undefined;
-  const fire = (): void => {
-    pending = undefined;
-    action();
-  };
-  return {
-    event: () => {
-      const now = clock.monotonic();
-      const latest = pending?.latest ?? now + longestWaitMs;
-      pending?.timer.cancel();
-      pending = { latest, timer: clock.after(Math.max(0, Math.min(quietMs, latest - now)), fire) };
-    },
-    cancel: () => {
-      pending?.timer.cancel();
-      pending = undefined;
     },
   };
 }

@@ -1,15 +1,17 @@
 import { statfs } from 'node:fs/promises';
 import { RlnetError } from '../protocol/errors.ts';
-import type { Files } from './ports/files.ts';
 import type { PortRange, VitalsReader } from './ports/vitals.ts';
 
 const sysctl = '/proc/sys/net';
 /** 127.0.0.53 port 53 as /proc/net/udp has it: the address in the byte order of the machine, and all machines that rlnet runs on are little-endian. */
 const stub = ' 3500007F:0035 ';
 
-/** @param directories whose file systems are looked at for room */
+/**
+ * @param readFile    a file of /proc or /run; undefined where it does not exist
+ * @param directories whose file systems are looked at for room
+ */
 export function createVitalsReader(
-  files: Pick<Files, 'read' | 'readIfExists' | 'mode'>,
+  readFile: (path: string) => string | undefined,
   directories: readonly string[],
 ): VitalsReader {
   const roomIn = async (path: string) => {
@@ -19,22 +21,16 @@ export function createVitalsReader(
   };
   return {
     async read() {
-      const [ports, reserved, all, loopback, udp, reboot, room] = await Promise.all([
-        files.read(`${sysctl}/ipv4/ip_local_port_range`),
-        files.readIfExists(`${sysctl}/ipv4/ip_local_reserved_ports`),
-        files.readIfExists(`${sysctl}/ipv6/conf/all/disable_ipv6`),
-        files.readIfExists(`${sysctl}/ipv6/conf/lo/disable_ipv6`),
-        files.readIfExists('/proc/net/udp'),
-        files.mode('/run/reboot-required'),
-        Promise.all(directories.map(roomIn)),
-      ]);
       return {
-        localPorts: parsePortRange(ports),
-        reservedPorts: parsePortRanges(reserved ?? ''),
-        ipv6: ipv6Of(all, loopback),
-        stubResolver: (udp ?? '').includes(stub),
-        rebootRequired: reboot !== undefined,
-        room,
+        localPorts: parsePortRange(readFile(`${sysctl}/ipv4/ip_local_port_range`) ?? ''),
+        reservedPorts: parsePortRanges(readFile(`${sysctl}/ipv4/ip_local_reserved_ports`) ?? ''),
+        ipv6: ipv6Of(
+          readFile(`${sysctl}/ipv6/conf/all/disable_ipv6`),
+          readFile(`${sysctl}/ipv6/conf/lo/disable_ipv6`),
+        ),
+        stubResolver: (readFile('/proc/net/udp') ?? '').includes(stub),
+        rebootRequired: readFile('/run/reboot-required') !== undefined,
+        room: await Promise.all(directories.map(roomIn)),
       };
     },
   };

@@ -18,6 +18,7 @@ import { createHostsFile } from '../../host/hosts-file.ts';
 import { createInterfaces } from '../../host/interfaces.ts';
 import { createInventoryReader } from '../../host/inventory.ts';
 import { createKernelAddresses } from '../../host/kernel-addresses.ts';
+import { readMemoryFile } from '../../host/memory-file.ts';
 import { createNetworkOwners } from '../../host/network-owner/detect.ts';
 import { createNetworkOwner } from '../../host/network-owner/owners.ts';
 import { createAddressPersistences } from '../../host/network-owner/persistence.ts';
@@ -28,6 +29,7 @@ import { createServiceManager } from '../../host/service-manager.ts';
 import { createSurroundings } from '../../host/surroundings.ts';
 import { inTransientUnits } from '../../host/transient-units.ts';
 import { createUnitControl } from '../../host/unit-control.ts';
+import { createUnitSignals } from '../../host/unit-signals.ts';
 import { createUnits } from '../../host/units.ts';
 import { createVitalsReader } from '../../host/vitals.ts';
 import { createWire } from '../../host/wire.ts';
@@ -111,6 +113,7 @@ export async function agent(context: Context, options: { config: string }): Outc
       createFileEditor(outside, clock, `${settings.directories.state}/backups`),
     ),
     units,
+    unitSignals: createUnitSignals(clock),
     rs,
     acting,
     persistences: createAddressPersistences(settings.network.owner, owners, owner, files),
@@ -120,7 +123,7 @@ export async function agent(context: Context, options: { config: string }): Outc
     sockets,
     transport: createTransport(() => material, clock),
     paths: createPaths(exec),
-    vitals: createVitalsReader(files, [settings.directories.state, '/etc']),
+    vitals: createVitalsReader(readMemoryFile, [settings.directories.state, '/etc']),
     certificates: () => terms,
     wire: createWire(exec, interfaces, clock),
     schedule: createSchedule(log),

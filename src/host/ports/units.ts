@@ -15,3 +15,13 @@ export interface Units {
    */
   state(unit: string): Promise<UnitState>;
 }
+
+/** When units may have changed. */
+export interface UnitSignals {
+  /**
+   * Calls `onHint` when one of the units may have changed: its state, or whether it is enabled. A hint only; where systemd does not tell, hints come
+   * at a pace of their own, and what happens while it tells nobody is followed by one.
+   * @param units names, with or without their suffix; asked at each signal
+   */
+  watch(units: () => readonly string[], onHint: () => void): { close(): void };
+}

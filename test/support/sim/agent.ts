@@ -86,6 +86,7 @@ export class SimAgent implements Service {
       interfaces: host.interfaces.port(process),
       hostsFile: createHostsFile(files, simFileEditor(files)),
       units: host.units(process),
+      unitSignals: host.unitSignals(process),
       rs: rs.port(process, host.plan.nodeUid, files),
       persistences: {
         read: () =>

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { BootClock } from '../../../src/host/ports/boot-clock.ts';
 import type { Files } from '../../../src/host/ports/files.ts';
 import type { HostPower } from '../../../src/host/ports/host-power.ts';
-import type { Units } from '../../../src/host/ports/units.ts';
+import type { UnitSignals, Units } from '../../../src/host/ports/units.ts';
 import {
   type Address,
   type Family,
@@ -32,6 +32,8 @@ const bootIdFile = '/proc/sys/kernel/random/boot_id';
 export const rsUnit = 'rlec_supervisor.service';
 /** From the order to restart until services are gone and the disk is synced. */
 const goingDownMs = 1_000;
+/** From a change of a unit to the hint: systemd's signals come in bursts, whose end is waited for. */
+const signalMs = { low: 50, high: 250 };
 /** A restart usually takes this long, and this long where a file system is checked or firmware thinks. */
 const bootMs = { low: 15_000, high: 60_000 };
 const slowBootMs = 20 * 60_000;
@@ -103,6 +105,7 @@ export class SimHost implements Machine, RsMachine {
   >();
   readonly #processes = new Set<SimProcess>();
   readonly #units = new Map<string, Unit>();
+  readonly #unitWatchers = new Set<(unit: string) => void>();
   #memoryDisk = new SimDisk();
   #localSockets = new SimLocalSockets();
   #power: 'off' | 'booting' | 'on' = 'off';
@@ -409,6 +412,7 @@ export class SimHost implements Machine, RsMachine {
     makeParents(this.disk, link);
     if (enabled) this.disk.create(link, 0o777);
     else this.disk.unlink(link);
+    this.#signal(unit);
   }
 
   units(process: SimProcess): Units {
@@ -422,6 +426,26 @@ export class SimHost implements Machine, RsMachine {
           const none = { activeState: 'inactive', subState: 'dead', unitFileState: '', result: 'success' };
           return this.unit(unit) ?? { unit, loadState: 'not-found', ...none };
         }),
+    };
+  }
+
+  /** The twin of systemd's signals. */
+  unitSignals(process: SimProcess): UnitSignals {
+    return {
+      watch: (units, onHint) => {
+        const watcher = (unit: string): void => {
+          if (!units().some((name) => unit.startsWith(name))) return;
+          process.io(process.latency.between(signalMs.low, signalMs.high), 'a signal of systemd', () => {
+            if (this.#unitWatchers.has(watcher)) onHint();
+          });
+        };
+        this.#unitWatchers.add(watcher);
+        const close = (): void => {
+          this.#unitWatchers.delete(watcher);
+        };
+        process.onExit(close);
+        return { close };
+      },
     };
   }
 
@@ -439,6 +463,11 @@ export class SimHost implements Machine, RsMachine {
     if (found === undefined) return;
     Object.assign(found, { activeState, subState, result });
     this.#kernel.note(this.name, `${unit} ${activeState}`);
+    this.#signal(unit);
+  }
+
+  #signal(unit: string): void {
+    for (const watcher of this.#unitWatchers) watcher(unit);
   }
 
   get #isAwake(): boolean {

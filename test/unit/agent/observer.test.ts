@@ -46,32 +46,34 @@ function observe() {
   };
 }
 
-test('reads at once, and then at its pace from the end of a read on', async () => {
+test('reads at once, and then on the beat of its pace', async () => {
   const { clock, readings, reads, answer } = observe();
   expect(reads).toHaveLength(1);
-  await clock.pass(5_000);
+  await clock.pass(5_300);
   // A read that takes long is not overtaken by the next.
   expect(reads).toHaveLength(1);
   await answer(1);
-  await clock.pass(999);
+  await clock.pass(699);
   expect(reads).toHaveLength(1);
   await clock.pass(1);
   expect(reads).toHaveLength(2);
   await answer(2);
   expect(readings.map((reading) => 'value' in reading && reading.value)).toEqual([1, 2]);
-  expect(readings.map(({ at }) => at - clock.wall())).toEqual([-1_000, 0]);
+  expect(readings.map(({ at }) => at - clock.wall())).toEqual([-700, 0]);
 });
 
-test('reads at once on a hint, and counts its pace anew from there', async () => {
+test('reads at once on a hint, and leaves out a beat that comes soon after', async () => {
   const { clock, reads, hint, answer } = observe();
   await answer(1);
   await clock.pass(600);
   hint();
   expect(reads).toHaveLength(2);
   await answer(2);
-  await clock.pass(999);
+  await clock.pass(1_399);
   expect(reads).toHaveLength(2);
   expect(clock.pending).toBe(1);
+  await clock.pass(1);
+  expect(reads).toHaveLength(3);
 });
 
 test('reads once more for any number of hints that came during a read, and never two at a time', async () => {

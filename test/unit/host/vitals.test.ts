@@ -1,5 +1,5 @@
 import { expect, it, test } from 'vitest';
-import { createFiles } from '../../../src/host/files.ts';
+import { readMemoryFile } from '../../../src/host/memory-file.ts';
 import { createVitalsReader, parsePortRange, parsePortRanges } from '../../../src/host/vitals.ts';
 import { errnoOf } from '../../../src/protocol/errors.ts';
 
@@ -14,19 +14,11 @@ const inOrder: Record<string, string> = {
 /** Reads a host that has these files and no others. */
 async function readWith(changes: Record<string, string | undefined>) {
   const files: Record<string, string | undefined> = { ...inOrder, ...changes };
-  const readIfExists = async (path: string) => files[path];
-  return await createVitalsReader(
-    {
-      readIfExists,
-      read: async (path) => (await readIfExists(path)) ?? Promise.reject(new Error(`no ${path}`)),
-      mode: async (path) => (files[path] === undefined ? undefined : 0o644),
-    },
-    ['/'],
-  ).read();
+  return await createVitalsReader((path) => files[path], ['/']).read();
 }
 
 it('reads this machine, whatever it is like', async () => {
-  const vitals = await createVitalsReader(createFiles(), ['/', '/proc']).read();
+  const vitals = await createVitalsReader(readMemoryFile, ['/', '/proc']).read();
   expect(vitals.localPorts.last).toBeGreaterThan(vitals.localPorts.first);
   expect(vitals.room.map(({ path }) => path)).toEqual(['/', '/proc']);
   expect(vitals.room[0]?.size).toBeGreaterThan(vitals.room[0]?.free ?? 0);
@@ -46,7 +38,7 @@ it('is told apart by a file each', async () => {
 });
 
 it('is an error where a directory is not there, and never room', async () => {
-  const reader = createVitalsReader(createFiles(), ['/not/there']);
+  const reader = createVitalsReader(readMemoryFile, ['/not/there']);
   await expect(reader.read()).rejects.toSatisfy((thrown) => errnoOf(thrown) === 'ENOENT');
 });
 
