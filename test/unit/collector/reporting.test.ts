@@ -46,7 +46,7 @@ const [exampleState] = exampleView().hosts.flatMap(({ state }) => state ?? []);
 const snapshot = v.parse(snapshotSchema, { state: exampleState, links: [] });
 
 /** A collector on a port, 0 for any. */
-async function collect(database: Database, port = 0) {
+async function collect(database: Database, port = 0, shows: Pick<CollectorTls, 'certificate' | 'key'> = own) {
   const refusals: string[] = [];
   const collector = new Collector({
     clock,
@@ -57,7 +57,7 @@ async function collect(database: Database, port = 0) {
   let ended = false;
   const used = port === 0 ? await freePort() : port;
   const listener = await listenForAgents(
-    tls,
+    { ...tls, certificate: shows.certificate, key: shows.key },
     { address: loopback, port: used },
     (connection) => collector.accept(connection),
     (why) => refusals.push(why),
@@ -249,6 +249,20 @@ test('a host takes no other host for a collector', async () => {
   onTestFinished(() => listener.close());
   const { reporter } = await report(port);
   await vi.waitFor(() => expect(reporter.status.why).toBe('its certificate names no collector'), patience);
+});
+
+test('a collector whose certificate has expired is told nothing, and everything once it has a new one', async () => {
+  const database = new Database(':memory:');
+  const then = { now: clock.wall() - 10 * 86_400_000, days: 5, random: random.id() };
+  const { port, stop } = await collect(database, 0, await issueCollector(demo, 'c1', then));
+  const { reporter } = await report(port);
+  reporter.event('a', 1);
+  await vi.waitFor(() => expect(reporter.status.why).toContain('certificate has expired'), patience);
+  reporter.event('a', 2);
+  await stop();
+  await collect(database, port);
+  await vi.waitFor(() => expect(inDatabase(database)).toEqual(numbered('boot:boot-1', 2)), patience);
+  expect(reporter.status.connected).toBe(true);
 });
 
 test.for([
