@@ -39,7 +39,8 @@ export function commandsFor(
   const ended = endCommands(facts, subject, aim);
   if (boots) {
     // Whatever could act again at the boot goes before it.
-    return { commands: [...before, ...commands, ...enable, ...ended.quiet, reboot], missing: [] };
+    const after = [...wellCommands(facts, aim), ...ended.last];
+    return { commands: [...before, ...commands, ...enable, ...ended.quiet, reboot, ...after], missing: [] };
   }
   const start = startCommands(facts, aim, commands.length > 0);
   return {
@@ -383,9 +384,9 @@ function enableCommands({ unit }: RescueFacts, { plan, host }: Aim): Command[] {
 }
 
 /** @param changesAddress the host gets another address before */
-function startCommands({ unit, paths }: RescueFacts, aim: Aim, changesAddress: boolean): Command[] {
-  const { plan, host, wanted, tell, external } = aim;
-  const { nodeUid } = plan;
+function startCommands(facts: RescueFacts, aim: Aim, changesAddress: boolean): Command[] {
+  const { unit } = facts;
+  const { plan, host, wanted, tell } = aim;
   const name = word(plan.unit.unit);
   const failed = 'value' in unit && unit.value.activeState === 'failed';
   const start = failed
@@ -405,6 +406,14 @@ function startCommands({ unit, paths }: RescueFacts, aim: Aim, changesAddress: b
   return [
     ...start,
     ...(stopped ? [here(`systemctl start ${name}`, `RS comes up at ${addressOf(plan, wanted)}.`)] : []),
+    ...wellCommands(facts, aim),
+  ];
+}
+
+/** Once RS is started, by a person or by a boot. */
+function wellCommands({ paths }: RescueFacts, { plan, wanted, tell, external }: Aim): Command[] {
+  const { nodeUid } = plan;
+  return [
     there(
       until(waits.ok, `${word(paths.rladmin)} status nodes | grep -w node:${nodeUid} | grep -w OK`, 5),
       `Ends as soon as node ${nodeUid} is OK, and shows its row: with ${addressOf(plan, wanted)}. Where it gives up after ${waits.ok} s: journalctl -u ${plan.unit.unit}`,
@@ -492,7 +501,7 @@ export function scriptCommands(
 
 const reboot = here(
   'systemctl reboot',
-  'A boot takes the files up as a whole, and starts RS. Then run rlnet rescue again: it says what is left.',
+  'A boot takes the files up as a whole, and starts RS. The rest is for when this host is up again.',
 );
 
 function rowOf({ rladmin }: RescuePaths, nodeUid: number): string {

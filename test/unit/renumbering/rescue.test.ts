@@ -441,12 +441,14 @@ describe('what a person has to type', () => {
       const types = typed(
         rescue(ofOwner(owner, { renderers: { value: { networkd: true, NetworkManager: true } } })),
       );
-      expect(types.slice(-5)).toEqual([
+      expect(types.slice(-7)).toEqual([
         'sh /var/lib/rlnet/network/0123456789ab/restore.sh',
         `systemctl enable ${unit}`,
         disarm,
         setAside,
         'systemctl reboot',
+        untilOk,
+        release,
       ]);
     },
   );
