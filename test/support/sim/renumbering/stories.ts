@@ -259,25 +259,9 @@ const faults: Record<string, Fault> = {
       rs.faults.slow = undefined;
     });
   },
-  'drops out after the guards': ({ cluster, ...stage }, chance) => {
-    const at = chance.pick(['demote', 'disable', 'restart', 'readdress', 'register'] as const);
-    const ms = chance.between(0, 400);
-    const offMs = chance.between(10_000, 240_000);
-    const which = chance.fraction();
-    let struck = false;
-    cluster.onRecord = (plan, record) => {
-      if (struck || record.type !== 'intent' || record.direction !== 'forward' || record.step !== at) return;
-      struck = true;
-      const others = cluster.hosts.filter(({ name }) => name !== plan.host);
-      const host = others[Math.floor(which * others.length)];
-      if (host === undefined) return;
-      stage.kernel.world(ms, `${host.name} drops out`, () => {
-        note(stage, `dropped out at ${at}`);
-        host.powerOff();
-        stage.kernel.world(offMs, `${host.name} has power`, () => host.powerOn(5_000));
-      });
-    };
-    return 300_000;
+  'drops out after the guards': (stage, chance) => {
+    stage.cluster.onRecord = dropsOut(stage, chance);
+    return dropsOutMs;
   },
   'dead man and stalled agent': (stage, chance) => {
     const { process } = stage.cluster.agent(chance.pick(stage.plans).host);
@@ -349,6 +333,30 @@ function cut(stage: Stage, paths: readonly { isUp: boolean }[], ms: number): num
   return lasts(stage, ms, 'the cut is mended', () => {
     for (const path of paths) path.isUp = true;
   });
+}
+
+const dropsOutMs = 300_000;
+
+/** Once a step is intended, for which the guards have passed, another node loses its power. @returns what is told of each record */
+function dropsOut(stage: Stage, chance: Stream): RenumberingCluster['onRecord'] {
+  const { kernel, cluster } = stage;
+  const at = chance.pick(['demote', 'disable', 'restart', 'readdress', 'register'] as const);
+  const ms = chance.between(0, 400);
+  const offMs = chance.between(10_000, 240_000);
+  const which = chance.fraction();
+  let struck = false;
+  return (plan, record) => {
+    if (struck || record.type !== 'intent' || record.direction !== 'forward' || record.step !== at) return;
+    struck = true;
+    const others = cluster.hosts.filter(({ name }) => name !== plan.host);
+    const host = others[Math.floor(which * others.length)];
+    if (host === undefined) return;
+    kernel.world(ms, `${host.name} drops out`, () => {
+      note(stage, `dropped out at ${at}`);
+      host.powerOff();
+      kernel.world(offMs, `${host.name} has power`, () => host.powerOn(5_000));
+    });
+  };
 }
 
 /** What kind of move in what kind of cluster. */
@@ -456,6 +464,7 @@ export function aimedStory(chance: Stream): Story {
     delayMs: chance.pick([0, chance.between(0, 300), chance.between(0, 40_000)]),
     name: chance.pick(names),
   }));
+  const other = chance.split('drops out');
   const story = { ...setting, name: 'aimed', nodes, uids };
   return {
     ...story,
@@ -465,8 +474,11 @@ export function aimedStory(chance: Stream): Story {
       let written = 0;
       let lastUntil = kernel.now;
       let over = false;
-      cluster.onRecord = ({ id }) => {
-        if (id !== aim?.id) return;
+      const dropOut = other.chance(0.25) ? dropsOut(stage, other) : undefined;
+      if (dropOut !== undefined) lastUntil += dropsOutMs;
+      cluster.onRecord = (plan, record) => {
+        if (plan.id !== aim?.id) return;
+        dropOut?.(plan, record);
         written += 1;
         for (const { after, delayMs, name } of strikes) {
           if (after !== written) continue;
