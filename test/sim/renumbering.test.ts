@@ -324,6 +324,16 @@ describe('whatever goes wrong', () => {
     await expect(tell(randomStory(new Stream(`random story ${seed}`)), seed)).resolves.toBeDefined();
   });
 
+  /** Of the stories of aimed faults. */
+  it.each([
+    [
+      '50010709',
+      'a host was restarted on what the guards had been asked before it slept, and were answered after',
+    ],
+  ])('aimed seed %s: %s', async (seed) => {
+    await expect(tell(aimedStory(new Stream(`aimed story ${seed}`)), seed)).resolves.toBeDefined();
+  });
+
   const seeds = Array.from({ length: full ? 2_000 : 60 }, (_, index) => String(1_000 + index));
   it.each(seeds)('seed %s ends in service, or stopped with a reason', async (seed) => {
     await expect(tell(randomStory(new Stream(`random story ${seed}`)), seed)).resolves.toBeDefined();

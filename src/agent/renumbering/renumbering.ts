@@ -6,6 +6,7 @@ import { signOfLifeSeconds, wordBeforeDone, wordBeforeIntent } from '../../proto
 import {
   type Action,
   type Facts,
+  guardsGoodFor,
   heldGoodFor,
   nextAction,
   ruleOf,
@@ -56,6 +57,15 @@ export interface RenumberingDependencies {
   log: Log;
   /** Called after every record. */
   changed: (progress: Progress, record: JournalRecord) => void;
+}
+
+/**
+ * What was asked for a while is known since it was answered; an agent that slept meanwhile has an old answer, and so a longer while is
+ * held against it.
+ */
+function knownSince(asked: BootTime, answered: BootTime): BootTime {
+  const old = Math.max(0, secondsSince(asked, answered) - guardsGoodFor);
+  return { ...answered, seconds: answered.seconds - old };
 }
 
 /** One act among all of a renumbering: a late answer to an earlier one must not be taken for it. */
@@ -181,8 +191,9 @@ export class Renumbering {
         return;
       case 'ask_guards':
         try {
+          const asked = await this.#deps.bootClock.now();
           const refusals = await this.#deps.askGuards(progress, action.step);
-          this.#guards = { at: await this.#deps.bootClock.now(), refusals };
+          this.#guards = { at: knownSince(asked, await this.#deps.bootClock.now()), refusals };
         } catch (thrown) {
           log.warn({ err: thrown, step: action.step }, 'the guards could not be asked');
           await this.#pause(signal);

@@ -151,8 +151,9 @@ export class SimDeadMan {
       this.#host.disk.syncAll();
     });
     await run('systemctl start', () => this.#host.startUnit(rsUnit));
-    await files.create(finished, '', 0o600);
+    // Before that is noted: the power may go right after it.
     if (word === 'both') this.bothInBoot = this.#host.bootId;
+    await files.create(finished, '', 0o600);
   }
 }
 
