@@ -263,7 +263,18 @@ export class Host {
       ...networkFiles(this.plan),
     ];
     const folder = `/proc/${this.#lab.init.pid}/root/run/lab/${this.name}`;
-    await mkdir(join(folder, 'files'), { recursive: true });
+    await mkdir(folder, { recursive: true });
+    await runOk([
+      ...enterLab(this.#lab),
+      'mount',
+      '-t',
+      'tmpfs',
+      '-o',
+      'mode=0755',
+      `rlnet-lab.${this.name}`,
+      this.#disk,
+    ]);
+    await mkdir(join(folder, 'files'));
     await mkdir(join(folder, 'upper'), { mode: 0o755 });
     await Promise.all(files.map(({ text }, index) => writeFile(join(folder, 'files', String(index)), text)));
     const install = [
@@ -350,6 +361,29 @@ export class Host {
       if (leader !== undefined) killIfThere(leader);
       return this.isOn ? undefined : true;
     });
+  }
+
+  /** From now on its disk is full, and what becomes free is used up at once. Files can be made, but hold nothing. */
+  async fillDisk(): Promise<void> {
+    // What is written between the two commands makes the second one fail.
+    const script =
+      'for i in 1 2 3 4 5; do mount -o "remount,size=$(($(df --output=used -k "$1" | tail -n 1)))k" "$1" && exit; done; exit 1';
+    await runOk([...enterLab(this.#lab), 'sh', '-c', script, 'sh', this.#disk]);
+    const filling = 'while :; do head -c 1M /dev/zero >>/var/filling; sleep 0.2; done';
+    await this.execOk(['systemd-run', '--quiet', '--collect', '--unit=filling', 'sh', '-c', filling]);
+  }
+
+  /** There is room again. */
+  async freeDisk(): Promise<void> {
+    await runOk([...enterLab(this.#lab), 'mount', '-o', 'remount,size=50%', this.#disk]);
+    const stop = ['sh', '-c', 'systemctl stop filling; rm -f /var/filling'];
+    // It may be in the middle of a boot, which what fills it does not outlive.
+    await waitFor(`${this.name} to be up`, { timeoutMs: bootTimeoutMs }, () => this.#attempt(stop));
+  }
+
+  /** Where its disk is mounted, as the lab's namespaces see it. */
+  get #disk(): string {
+    return `/run/lab/${this.name}`;
   }
 
   /** From now on packets from and to it vanish on that network, or on both. Carrier stays; nobody is told. */
