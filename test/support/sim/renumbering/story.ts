@@ -16,6 +16,8 @@ import { RenumberingCluster, type SimRenumberingAgent } from './cluster.ts';
 
 /** Once faults have stopped, every renumbering has ended after this long, virtual milliseconds: all bounds, twice, and a slow boot. */
 const endsWithinMs = 4 * 3_600_000;
+/** Long after it has been tried again. */
+const alarmHeardMs = 3_600_000;
 /** For the lock to be known to be free everywhere, and RS to have seen it all. */
 const settleMs = 240_000;
 /** And for the dead man to have done his part where a renumbering was stopped: one more boot included. */
@@ -206,10 +208,21 @@ async function untilEnded({ kernel, cluster, plans }: Stage): Promise<boolean> {
     // A journal that was never whole is taken away by the agent that finds it.
     return running !== undefined && kernel.now > started + 120_000;
   };
+  const restarted = new Set<string>();
+  /** What the alarm asks a person for: nobody can ask the guards for another try where RS was stopped on this host meanwhile. */
+  const restartByHand = (plan: Plan): void => {
+    const host = cluster.host(plan.host);
+    const isAlarmed = journalOf(host, plan)?.alarmed.has('restart') === true;
+    if (!isAlarmed || restarted.has(plan.id) || kernel.now < started + alarmHeardMs) return;
+    restarted.add(plan.id);
+    host.restart();
+  };
   const ended = await kernel.runUntil(() => {
     if (kernel.now - lookedAt < 1_000) return false;
     lookedAt = kernel.now;
-    return plans.every(hasEnded);
+    const open = plans.filter((plan) => !hasEnded(plan));
+    for (const plan of open) restartByHand(plan);
+    return open.length === 0;
   }, endsWithinMs);
   if (ended !== undefined) return true;
   // In service at the new address, and then somebody else took that: an alarm was raised, and nothing but a person can help.
