@@ -46,7 +46,6 @@ export function createDeadMan(options: {
     const shown = await showUnit(exec as Exec, ['ActiveState', 'UnitFileState'], timer);
     return shown.filled('ActiveState') === 'active' && shown.present('UnitFileState') === 'enabled';
   };
-  const isThere = async (path: string): Promise<boolean> => (await files.readIfExists(path)) !== undefined;
   const readWord = async (path: string): Promise<DirectionWord | undefined> => {
     const text = (await files.readIfExists(path))?.trim();
     return directionWords.find((word) => word === text);
@@ -72,7 +71,7 @@ export function createDeadMan(options: {
     },
     postpone: async () => {
       const armed = (await files.readIfExists(script)) !== undefined;
-      if (armed && !(await isThere(mark))) await systemctl('restart', timer);
+      if (armed && (await readWord(mark)) === undefined) await systemctl('restart', timer);
     },
     isArmed: async (plan) => {
       const text = await files.readIfExists(script);
@@ -87,11 +86,7 @@ export function createDeadMan(options: {
         await files.writeAtomic(wordFile, `${word}\n`, 0o600);
     },
     // A mark that a crash left behind its script is none of the next renumbering.
-    takenOver: async () => {
-      if (!(await isThere(script)) || !(await isThere(mark))) return undefined;
-      // On a full disk, and after a power cut, the mark has no word in it. The script goes by these then.
-      return (await readWord(mark)) ?? (await readWord(wordFile)) ?? 'old';
-    },
+    takenOver: async () => ((await files.readIfExists(script)) === undefined ? undefined : readWord(mark)),
     isDisarmed: async () => (await files.readIfExists(script)) === undefined,
     disarm: async () => {
       const armed = (await files.readIfExists(script)) !== undefined;

@@ -18,7 +18,7 @@ export interface DeadMan {
   isArmed(plan: Plan): Promise<boolean>;
   /** Durable when it resolves. Does nothing where no dead man is armed. */
   setWord(word: DirectionWord): Promise<void>;
-  /** The word that it acted on, or acts on by the mark that it left; undefined where there is none. */
+  /** The word that it acted on; undefined while it has not. */
   takenOver(): Promise<DirectionWord | undefined>;
   /** Whether none is there that could act, for this plan or another, rendered by this version or another. */
   isDisarmed(): Promise<boolean>;
