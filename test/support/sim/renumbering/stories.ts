@@ -332,6 +332,8 @@ function cut(stage: Stage, paths: readonly { isUp: boolean }[], ms: number): num
   for (const path of paths) path.isUp = false;
   return lasts(stage, ms, 'the cut is mended', () => {
     for (const path of paths) path.isUp = true;
+    // Who was cut off could not be heard: a foreign address counts as taken from here on.
+    for (const taken of stage.cluster.foreign.keys()) stage.cluster.foreign.set(taken, stage.kernel.now);
   });
 }
 
