@@ -5,8 +5,9 @@ import { type JournalRecord, recordSchema } from '../../protocol/renumbering/rec
 
 /*
  * A journal is a file of lines, one JSON object each, appended and never changed. Each has its number `n`, from 1, and ends
- * with `sum`: the CRC-32 of the line's bytes before `,"sum"`. What a crash can leave is a *torn* line: the last one only, and
- * without its newline. A complete line that does not check is damage, and nobody goes on from a damaged journal.
+ * with `sum`: the CRC-32 of the line's bytes before `,"sum"`. What a crash can leave is a *torn* line: the last one only, without its
+ * newline, or with NUL bytes where a sector of it did not get to the disk and a later one did. Any other line that does not check is
+ * damage, and nobody goes on from a damaged journal.
  */
 
 /** The text of one record, with its newline. */
@@ -31,10 +32,20 @@ const numbered = v.looseObject({ n: v.number() });
 
 /** @throws RlnetError JOURNAL_DAMAGED, with the line, for anything that no crash of ours leaves behind. */
 export function decodeJournal(text: string, file: string): JournalText {
-  const lines = text.split('\n');
-  const last = lines.pop() ?? '';
-  const records = lines.map((line, index) => decodeLine(line, index + 1, file));
-  return { records, whole: text.slice(0, text.length - last.length), torn: last !== '' };
+  const whole = untorn(text);
+  const records = linesOf(whole).map((line, index) => decodeLine(line, index + 1, file));
+  return { records, whole, torn: whole !== text };
+}
+
+/** The text up to the end of its last line that can have got to the disk as it was written. JSON has no NUL bytes. */
+function untorn(text: string): string {
+  const complete = text.slice(0, text.lastIndexOf('\n') + 1);
+  const last = complete.lastIndexOf('\n', complete.length - 2) + 1;
+  return complete.includes('\0', last) ? complete.slice(0, last) : complete;
+}
+
+function linesOf(whole: string): string[] {
+  return whole.split('\n').slice(0, -1);
 }
 
 /** What can be trusted of a journal that may be damaged: the records before the damage, and what is wrong. For reading only. */
@@ -42,7 +53,7 @@ export function salvageJournal(
   text: string,
   file: string,
 ): { records: JournalRecord[]; damage?: RlnetError } {
-  const lines = text.split('\n').slice(0, -1);
+  const lines = linesOf(untorn(text));
   const records: JournalRecord[] = [];
   for (const [index, line] of lines.entries()) {
     try {
