@@ -89,10 +89,14 @@ test('every host has one link to each of the others, all of the internal family'
 });
 
 test('rlnet mesh shows both sides of every pair, with round trip, loss and path MTU', async () => {
-  const { hosts } = JSON.parse(await host(0).execOk(['rlnet', 'mesh', '--json'])) as MeshView;
-  const sides = hosts.flatMap((side) =>
-    'links' in side ? side.links.map((link) => ({ from: side.host, ...link })) : [],
-  );
+  // What is lost is known once some pings were sent over a link.
+  const sides = await waitFor('the loss of each link', { timeoutMs: 30_000 }, async () => {
+    const { hosts } = JSON.parse(await host(0).execOk(['rlnet', 'mesh', '--json'])) as MeshView;
+    const all = hosts.flatMap((side) =>
+      'links' in side ? side.links.map((link) => ({ from: side.host, ...link })) : [],
+    );
+    return all.every(({ loss }) => loss !== undefined) ? all : undefined;
+  });
   expect(new Set(sides.map(({ from, host: to }) => `${from} ${to}`)).size).toBe(size * (size - 1));
   for (const side of sides) {
     expect(side).toMatchObject({
