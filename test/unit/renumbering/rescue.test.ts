@@ -46,6 +46,18 @@ const arping = (address: string): string => `arping -D -q -c 3 -w 5 -I eth0 ${ad
 const release = "n1: rlnet lock release --reason '0123456789ab was ended by hand' --host-is-off";
 const resume = 'rlnet renumber resume 0123456789ab';
 
+/** Where the address is right, and RS was never told another one. */
+const bringUp = [
+  holdOff,
+  row,
+  `systemctl enable ${unit}`,
+  `systemctl start ${unit}`,
+  untilOk,
+  disarm,
+  setAside,
+  release,
+];
+
 interface Case {
   title: string;
   facts: Partial<RescueFacts>;
@@ -94,16 +106,7 @@ const cases: Case[] = [
       unit: { value: disabledUnit },
     },
     state: 'interrupted',
-    types: [
-      holdOff,
-      row,
-      `systemctl enable ${unit}`,
-      `systemctl start ${unit}`,
-      untilOk,
-      disarm,
-      setAside,
-      release,
-    ],
+    types: bringUp,
   },
   {
     title:
@@ -349,16 +352,7 @@ const cases: Case[] = [
       deadMan: armed(),
     },
     state: 'damaged',
-    types: [
-      holdOff,
-      row,
-      `systemctl enable ${unit}`,
-      `systemctl start ${unit}`,
-      untilOk,
-      disarm,
-      setAside,
-      release,
-    ],
+    types: bringUp,
   },
   {
     title: 'a record of the lock that is gone, in the middle of the change',
@@ -369,16 +363,7 @@ const cases: Case[] = [
       deadMan: armed(),
     },
     state: 'interrupted',
-    types: [
-      holdOff,
-      row,
-      `systemctl enable ${unit}`,
-      `systemctl start ${unit}`,
-      untilOk,
-      disarm,
-      setAside,
-      release,
-    ],
+    types: bringUp,
   },
   {
     title: "a journal whose first line is damaged, with the dead man's script and word",
