@@ -15,7 +15,10 @@ const retryMs = 3_000;
 /** Signals of systemd as a whole: units may be others, or enabled, after it. */
 const ofAllUnits = ['Reloading', 'UnitFilesChanged'];
 
-/** systemd's signals. None is taken apart: that one names a unit is the hint. */
+/** So much is kept of what came last, as what is looked for may have begun in it: longer than an object path. Bytes. */
+const keptBytes = 512;
+
+/** systemd's signals. None is taken apart: that one is of a unit is the hint. */
 export function createUnitSignals(clock: Clock, path = systemdSocket): UnitSignals {
   return {
     watch(units, onHint) {
@@ -23,17 +26,15 @@ export function createUnitSignals(clock: Clock, path = systemdSocket): UnitSigna
       let socket: Socket;
       let timer: Timer | undefined;
       const start = (): void => {
-        /** What came last, in which a word may begin. */
         let rest = '';
         socket = connect(path, () => socket.write(handshake));
         // systemd agrees to the handshake, and tells from then on.
         socket.once('data', hint.event);
         socket.on('data', (bytes) => {
-          const words = [...ofAllUnits, ...units().map(inObjectPath)];
           const text = rest + bytes.toString('latin1');
-          const named = words.some((word) => text.includes(word));
+          const named = new RegExp([...ofAllUnits, ...units().map(signalOf)].join('|')).test(text);
           if (named) hint.event();
-          rest = named ? '' : text.slice(-Math.max(...words.map(({ length }) => length)));
+          rest = named ? '' : text.slice(-keptBytes);
         });
         // The end follows, and tells the same.
         socket.on('error', () => {});
@@ -52,6 +53,15 @@ export function createUnitSignals(clock: Clock, path = systemdSocket): UnitSigna
       };
     },
   };
+}
+
+/**
+ * In the header of a signal of the unit itself: its object path, and after it the field of the interface (D-Bus Specification, "Header Fields"). systemd
+ * names a unit in the body too, of `UnitNew` and `UnitRemoved`: whoever asks about a unit that is not loaded is the cause of those, and would go round
+ * in circles.
+ */
+function signalOf(unit: string): string {
+  return `/unit/${inObjectPath(unit)}\\w*\\0+\\x02`;
 }
 
 /** As D-Bus paths have the name of a unit: all but letters and digits in hexadecimal, and a digit in the first place too. */

@@ -413,6 +413,18 @@ describe.for(sampleOf<Family>(['ipv6', 'ipv4'], 1))('three hosts with agents ove
     await well();
   });
 
+  // systemd loads it to answer, and tells everybody that it did.
+  test('an agent does not ask again and again about an RS unit that is disabled and stopped', async () => {
+    await n2.execOk(['systemctl', '--quiet', 'disable', '--now', 'rlec_supervisor']);
+    /** Counts every process of the host: the newest process id is the last field (proc(5)). */
+    const begun = async (): Promise<number> => Number((await n2.readFile('/proc/loadavg')).split(' ').at(-1));
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const before = await begun();
+    await new Promise((resolve) => setTimeout(resolve, 8_000));
+    expect((await begun()) - before).toBeLessThan(60);
+    await n2.execOk(['systemctl', '--quiet', 'enable', '--now', 'rlec_supervisor']);
+  });
+
   test('a host that was rebooted is back in the mesh by itself, before RS is', async () => {
     await n2.execOk(['systemctl', '--quiet', 'disable', 'rlec_supervisor']);
     await using watch3 = await watchFrom(n3);

@@ -55,9 +55,11 @@ async function watching(units: readonly string[], start = true) {
   return { path, clock, systemd, watch, hinted };
 }
 
-/** A signal of systemd, as far as it matters: a path that has the name of a unit. */
+/** Signals of systemd, as far as they matter: the path of a unit in the header, where the interface follows, or at the end of the body. */
 const signalOf = (unit: string): string =>
-  `l\x04\x01\x01\0/org/freedesktop/systemd1/unit/${unit}\0PropertiesChanged\0`;
+  `l\x04\x01\x01\0\x01\x01o\0/org/freedesktop/systemd1/unit/${unit}\0\0\0\x02\x01s\0org.freedesktop.DBus.Properties\0PropertiesChanged\0`;
+const aboutUnit = (member: string, unit: string): string =>
+  `l\x04\x01\x01\0\x01\x01o\0/org/freedesktop/systemd1\0\x02\x01s\0org.freedesktop.systemd1.Manager\0${member}\0/org/freedesktop/systemd1/unit/${unit}\0`;
 
 test('hints once systemd listens, and when a signal names the unit or all units, and at no other', async () => {
   const { systemd, hinted } = await watching(['rlec_supervisor.service']);
@@ -70,6 +72,20 @@ test('hints once systemd listens, and when a signal names the unit or all units,
   await hinted(3);
   systemd?.say('org.freedesktop.systemd1.Manager\0Reloading\0');
   await hinted(4);
+});
+
+// To ask about a unit that is disabled and does not run loads it for the moment, which systemd tells everybody.
+test('does not hint when a unit is loaded or unloaded', async () => {
+  const { systemd, hinted, clock } = await watching(['rlec_supervisor.service']);
+  await hinted(1);
+  for (const member of ['UnitNew', 'UnitRemoved'])
+    systemd?.say(aboutUnit(member, 'rlec_5fsupervisor_2eservice'));
+  systemd?.say(signalOf('shutdown_2etarget'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await clock.pass(1_000);
+  await hinted(1);
+  systemd?.say(signalOf('rlec_5fsupervisor_2eservice'));
+  await hinted(2);
 });
 
 test('hears a name that comes in two pieces', async () => {
