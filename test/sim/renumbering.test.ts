@@ -17,6 +17,7 @@ import {
   abortedAt,
   aimedStory,
   firstFaultNames,
+  ownerLoses,
   plain,
   randomStory,
   rebootHangs,
@@ -59,6 +60,10 @@ describe('a renumbering', () => {
   it('goes back to the old address where the unit does not come up at the new one', async () => {
     for (const uid of [1, 2])
       expect(ends(await tell(unitFails(uid), 'a'))).toEqual(['rolled_back UNIT_FAILED']);
+  });
+
+  it('goes back to the old address where the owner of the network took the new one away, and none is left', async () => {
+    expect(ends(await tell(ownerLoses(2), 'a'))).toEqual(['rolled_back STEP_TIMEOUT']);
   });
 
   it('ends in the rehearsal where the new gateway does not answer, and goes on where it does', async () => {

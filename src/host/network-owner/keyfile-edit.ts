@@ -105,10 +105,12 @@ export function editKeyfiles(configuration: KeyfileConfiguration, change: Addres
           { start: end + 1, end: end + 1 + String(prefixLength).length, text: String(to.prefixLength) },
         ];
       });
+      const text = toByteText(file.bytes);
+      const behind = file === holder.file ? inNewSubnetBehind(mentions, holder, change) : [];
       return {
         path: file.path,
         before: file.bytes,
-        after: fromByteText(spliced(toByteText(file.bytes), splices)),
+        after: fromByteText(spliced(text, lastOf([holder, ...behind], text, splices))),
       };
     });
   const left = mentions.filter((mention) => mention.address === from.address && !changed.has(mention));
@@ -123,6 +125,47 @@ export function editKeyfiles(configuration: KeyfileConfiguration, change: Addres
           ]),
     ],
   };
+}
+
+/** The other addresses of the link that are in a new subnet and come after the holder, as NetworkManager counts: by the numbers of their keys. */
+function inNewSubnetBehind(mentions: readonly Mention[], holder: Mention, change: AddressChange): Mention[] {
+  const { to } = change;
+  if (familyOf(to.address) === 'ipv6' || staysInNetwork(change)) return [];
+  const numberOf = ({ entry }: Mention): number => Number(/\d+$/.exec(entry.key)?.[0] ?? -1);
+  return mentions
+    .filter(
+      (mention) =>
+        isAddressOfLink(mention) &&
+        numberOf(mention) > numberOf(holder) &&
+        mention.prefixLength === to.prefixLength &&
+        isWithin(mention.address, to),
+    )
+    .toSorted((a, b) => numberOf(a) - numberOf(b));
+}
+
+/**
+ * The same splices with the first of these places moved to the last one, and the others up by one. The first address of an IPv4 subnet is its primary one, and
+ * a swap leaves that as it is. A file that has the new address in front makes NetworkManager exchange the two, and 1.42 loses the new one in that.
+ */
+function lastOf(places: readonly Mention[], text: string, splices: readonly Splice[]): Splice[] {
+  if (places.length === 1) return [...splices];
+  const words = places.flatMap(({ entry }) => entry.words);
+  const within = (word: IniWord) =>
+    splices.filter(({ start, end }) => start >= word.start && end <= word.end);
+  const written = words.map((word) =>
+    spliced(
+      text.slice(word.start, word.end),
+      within(word).map((each) => ({ ...each, start: each.start - word.start, end: each.end - word.start })),
+    ),
+  );
+  return [
+    ...splices.filter((splice) => !words.some((word) => within(word).includes(splice))),
+    ...words.map(({ start, end }, index) => ({
+      start,
+      end,
+      text: written[(index + 1) % written.length] ?? '',
+    })),
+  ];
 }
 
 /**

@@ -54,6 +54,43 @@ function refusal(configuration: KeyfileConfiguration, wanted = change): [string,
 }
 
 describe('a change of an address in a keyfile', () => {
+  // NetworkManager 1.42 would exchange the primary address of a subnet for one in front of it, and lose the latter.
+  it('puts the address behind those that the link has in the new subnet already', () => {
+    const text = [
+      '[ipv4]',
+      'method=manual',
+      'address1=10.77.0.21/24,10.77.0.1',
+      'address3=10.79.0.23/16',
+      'address10=10.79.4.24/16',
+      'address2=10.78.0.22/24',
+      'address20=10.80.0.25/16',
+      'address4=10.79.0.26/24',
+      '[ipv6]',
+      'address1=fd79::21/64',
+    ].join('\n');
+    expect(changedLines(only(text), elsewhere)).toEqual([
+      '-address1=10.77.0.21/24,10.77.0.1',
+      '-address3=10.79.0.23/16',
+      '-address10=10.79.4.24/16',
+      '+address1=10.79.0.23/16',
+      '+address3=10.79.4.24/16',
+      '+address10=10.79.0.121/16,10.79.0.1',
+    ]);
+  });
+
+  it('leaves it where it is otherwise', () => {
+    const behind = '[ipv4]\naddress1=10.79.0.22/16\naddress2=10.77.0.21/24,10.77.0.1';
+    expect(changedLines(only(behind), elsewhere)).toEqual([
+      '-address2=10.77.0.21/24,10.77.0.1',
+      '+address2=10.79.0.121/16,10.79.0.1',
+    ]);
+    // A swap within a subnet keeps the order in the kernel.
+    expect(changedLines(only('[ipv4]\naddress1=10.77.0.21/24\naddress2=10.77.0.22/24'))).toEqual([
+      '-address1=10.77.0.21/24',
+      '+address1=10.77.0.121/24',
+    ]);
+  });
+
   it('follows the address into routes and rules with it, and nowhere else', () => {
     const text = [
       '# eth0 has 10.77.0.21',

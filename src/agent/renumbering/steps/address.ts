@@ -131,7 +131,7 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
   };
 }
 
-/** The old address is back in the kernel; the files follow once RS knows. */
+/** The old address is back in the kernel; the files follow once RS knows. Where neither address is left, the files come first. */
 export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor {
   const { kernel } = deps;
   return {
@@ -152,6 +152,11 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
       if (old.is === 'done' && fresh.is === 'not_done') return;
       // Somebody may have taken the address that was free for a while.
       if (old.is !== 'done') await askHere(deps, plan, from.address);
+      if (old.is === 'not_done' && fresh.is === 'not_done') {
+        // Somebody took the new one away too, and there is nothing to swap: the owner puts the old one back as its files say.
+        await restoreFiles(deps, plan);
+        return;
+      }
       await kernel.swap(reversed(plan.change), plan.bounds.readdress);
       await kernel.keep();
       await announce(deps, plan, from);
@@ -161,7 +166,7 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
 
 /** The files of the network's owner are what they were, to the byte, and the owner has taken them up. */
 export function restoreFilesStep(deps: AddressStepDependencies): StepExecutor {
-  const { owner, backupDirectory, signal } = deps;
+  const { owner, signal } = deps;
   return {
     probe: async ({ plan }) => {
       if (plan.kind === 'already_bound') return done('nothing was changed');
@@ -172,12 +177,15 @@ export function restoreFilesStep(deps: AddressStepDependencies): StepExecutor {
         ? done(`the files of ${owner.kind} hold the old address`)
         : notDone(`the files of ${owner.kind} hold ${files}: ${evidence.join(' ')}`);
     },
-    act: async ({ plan }) => {
-      await owner.restore(backupDirectory(plan), signal);
-      await owner.activate(reversed(plan.change), signal);
-      await announce(deps, plan, plan.change.from);
-    },
+    act: ({ plan }) => restoreFiles(deps, plan),
   };
+}
+
+async function restoreFiles(deps: AddressStepDependencies, plan: Plan): Promise<void> {
+  const { owner, backupDirectory, signal } = deps;
+  await owner.restore(backupDirectory(plan), signal);
+  await owner.activate(reversed(plan.change), signal);
+  await announce(deps, plan, plan.change.from);
 }
 
 /** Whether the address is usable on the card that the plan names. */

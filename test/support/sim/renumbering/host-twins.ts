@@ -28,6 +28,8 @@ export interface HostFaults {
   failing?: RegExp | undefined;
   /** Commands whose name has this in it say that they worked, and did nothing. */
   lying?: RegExp | undefined;
+  /** The owner takes the new address of a change away when it takes up its files, and says that it is there. */
+  losing?: boolean | undefined;
   /** Commands whose name has this in it take so many milliseconds longer. */
   slow?: { commands: RegExp; ms: number } | undefined;
 }
@@ -117,6 +119,13 @@ export function simKernelAddresses(
   const arm = async (kind: StandingChange['kind'], change: AddressChange, seconds: number): Promise<void> => {
     if (current() !== undefined) {
       throw new RlnetError('ADDRESS_CHANGE_UNDER_WAY', 'There is a change already.', 'Take it back.');
+    }
+    if (!has(change.from.address)) {
+      throw new RlnetError(
+        'ADDRESS_CHANGE_REFUSED',
+        `No link has ${change.from.address}.`,
+        'Look at ip addr.',
+      );
     }
     const boot = host.bootId;
     await run(`systemd-run take-back of ${kind}`, () => {
@@ -236,7 +245,10 @@ export function simNetworkOwner(host: SimHost, process: SimProcess, faults: Host
       }
     },
     activate: async (change) => {
-      await command(host, process, faults, 'activate', () => host.activate(link));
+      await command(host, process, faults, 'activate', () => {
+        host.activate(link);
+        if (faults.losing === true) host.interfaces.remove(link, change.to.address);
+      });
       if (!addressesOf(host).includes(change.to.address)) {
         throw new RlnetError('OWNER_NOT_TAKEN_UP', 'The owner did nothing.', 'Look at the link.');
       }

@@ -27,6 +27,24 @@ export function unitFails(uid: number): Story {
   };
 }
 
+/** The owner takes the new address away as it takes up its files: neither of the two is left. It does so until the way back has begun. */
+export function ownerLoses(uid: number): Story {
+  return {
+    name: `owner-loses-${uid}`,
+    nodes: 3,
+    uids: [uid],
+    ends: ['rolled_back STEP_TIMEOUT'],
+    meanwhile: async ({ kernel, cluster, plans }) => {
+      for (const { host } of plans) {
+        const agent = cluster.agent(host);
+        agent.faults.losing = true;
+        await kernel.runUntil(() => agent.running?.open?.direction === 'back', 600_000);
+        agent.faults.losing = false;
+      }
+    },
+  };
+}
+
 /** systemd takes the reboot and the host runs on, until somebody restarts it half an hour later. */
 export function rebootHangs(uid: number): Story {
   const hosts = ({ cluster, plans }: Stage) => plans.map(({ host }) => cluster.agent(host));
