@@ -23,7 +23,7 @@ export interface StandingChange {
  */
 export interface KernelAddresses {
   /**
-   * Costs seven executions of `ip`, 30 to 60 ms.
+   * Costs seven executions of `ip`, 20 to 40 ms.
    * @throws RlnetError OUTPUT_UNREADABLE where ip's answer is not understood; what Exec throws
    */
   snapshot(signal?: AbortSignal): Promise<NetworkSnapshot>;

@@ -66,7 +66,7 @@ export async function upCluster(
   }
 }
 
-/** Every node is OK for RS, and the agent of each has a link to each. */
+/** Every node and every shard is OK for RS, and the agent of each has a link to each. */
 export async function waitUntilWell(hosts: readonly Host[], timeoutMs = 120_000): Promise<void> {
   const [first] = hosts;
   if (first === undefined) return;
@@ -79,7 +79,11 @@ export async function waitUntilWell(hosts: readonly Host[], timeoutMs = 120_000)
       };
       const ok = rs.nodes?.filter(({ status }) => status === 'ok').length === hosts.length;
       const linked = seen.filter(({ link }) => link.status !== 'disconnected').length === hosts.length;
-      return ok && linked ? true : undefined;
+      if (!ok || !linked) return undefined;
+      const shards = await first.execOk(['/opt/redislabs/bin/rladmin', 'status', 'shards']);
+      return shards.split('\n').every((row) => !row.startsWith('db:') || /\bOK\s*$/.test(row))
+        ? true
+        : undefined;
     } catch {
       return undefined;
     }
