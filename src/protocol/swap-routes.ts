@@ -105,6 +105,9 @@ function whatIsWanted(
 ): { routes: Route[]; changed: ReadonlySet<Route> } {
   const news = new Map([...made.after].filter(([text]) => !made.before.has(text)));
   const changed = new Set<Route>();
+  const texts = new Set(
+    before.filter((route) => textOf(changeRoute(route, change, untouched)) === textOf(route)).map(textOf),
+  );
   const routes = before.flatMap((route): Route[] => {
     const text = textOf(route);
     if (made.before.has(text)) {
@@ -114,7 +117,11 @@ function whatIsWanted(
       return successor === undefined ? [] : [successor];
     }
     const next = changeRoute(route, change, untouched);
-    if (textOf(next) !== text) changed.add(route);
+    if (textOf(next) === text) return [next];
+    changed.add(route);
+    // Another address has brought the route of the new network along already.
+    if (texts.has(textOf(next))) return [];
+    texts.add(textOf(next));
     return [next];
   });
   return { routes: [...routes, ...news.values()], changed };
