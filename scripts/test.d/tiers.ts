@@ -30,7 +30,12 @@ export const tiers: readonly Tier[] = [
   {
     name: 'lab',
     limitMinutes: 25,
-    alone: ['test/lab/agents.test.ts', 'test/lab/demo.test.ts', 'test/lab/mesh.test.ts'],
+    alone: [
+      'test/lab/agents.test.ts',
+      'test/lab/demo.test.ts',
+      'test/lab/health.test.ts',
+      'test/lab/mesh.test.ts',
+    ],
     hindrance: () =>
       needsRoot() ??
       tries('bridges, veth and overlay mounts', ['unshare', '--mount', '--net', 'sh', '-ec', parts]) ??

@@ -58,6 +58,7 @@ import { Rollouts } from './rollout/rollouts.ts';
 import type { Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
 import { observeHost } from './sources.ts';
+import { isNews, onlyTurn, turnOf } from './table-turns.ts';
 import { createWireReports } from './wire-reports.ts';
 
 /** The inventory is read at start and then hourly, spread over five minutes. */
@@ -69,6 +70,8 @@ const settleMs = 50;
  * and telling each to all would be the cube of the hosts.
  */
 const publishEveryMs = 500;
+/** From a read of the node table on the word of other hosts to the next one, milliseconds: `rladmin` is a second of a core. */
+const followEveryMs = 2_000;
 /** How long a peer may take to say what time it has, milliseconds. */
 const peerClockTimeoutMs = 5_000;
 /** What a snapshot and an event have room for. */
@@ -149,6 +152,14 @@ export class Agent {
   /** Findings that the log has, as `CODE outcome`. */
   readonly #logged = new Set<string>();
   readonly #heardLocks = new Map<string, ToldLock>();
+  /** By the node table that was read last, also while none can be read: RS may come back on all hosts at once. */
+  #tableTurn = onlyTurn;
+  readonly #heardTables = new Map<string, string>();
+  /** The mark of a table that another host has read, for which ours was not read yet. */
+  #newTable: string | undefined;
+  /** Whether our table is being read on another host's word, or was a moment ago: others that say the same are no reason to read it again. */
+  #following = false;
+  #followed: Timer | undefined;
   /** The hosts that could not be reached when that was looked at last. */
   #lost = '';
   #settling = false;
@@ -368,6 +379,7 @@ export class Agent {
         configuredUnit: deps.settings.rs.unit,
         nodeIdFile: deps.settings.rs.node_id_file,
         peerClocks: () => this.#readPeerClocks(),
+        tableTurn: () => this.#tableTurn,
         internal: () => ({ address: this.#internalAddress(), links: this.#observations.interfaces }),
       },
       (key, reading) => this.#observe(key, reading),
@@ -417,6 +429,7 @@ export class Agent {
     const { service, schedule, log } = this.#deps;
     this.#keptAlive?.cancel();
     this.#told?.cancel();
+    this.#followed?.cancel();
     this.#ripe?.cancel();
     await service.stopping();
     for (const observer of Object.values(this.#observers)) observer.close();
@@ -567,6 +580,7 @@ export class Agent {
     const before: Observations = { ...this.#observations };
     const address = this.#internalAddress();
     this.#observations[key] = reading;
+    this.#tableTurn = turnOf(this.#observations) ?? this.#tableTurn;
     this.#logChange(before);
     // Whose it is is known by now, or on which link.
     const isFirst = key === 'interfaces' && known(before.interfaces) === undefined;
@@ -616,6 +630,7 @@ export class Agent {
       this.#reporter?.stateChanged();
     }
     this.#hearLocks();
+    this.#hearTables();
     this.#followLosses();
     this.#reportLinks();
     this.#logFindings();
@@ -677,6 +692,31 @@ export class Agent {
         this.#deps.log.error({ err: thrown }, 'what another host knows of the lock could not be noted');
       });
     }
+  }
+
+  /** Where another host reads something new in RS's table, it is there for this host to read as well. */
+  #hearTables(): void {
+    for (const { host, state } of this.#mesh.peers()) {
+      const told = state?.rsTable;
+      if (isNews(told, this.#heardTables.get(host), this.#state.rsTable)) this.#newTable = told;
+      if (told !== undefined) this.#heardTables.set(host, told);
+    }
+    this.#followTable();
+  }
+
+  #followTable(): void {
+    if (this.#newTable === this.#state.rsTable) this.#newTable = undefined;
+    const isFirstOnItsWay = this.#observations.nodeTable === undefined;
+    if (this.#newTable === undefined || this.#following || isFirstOnItsWay) return;
+    this.#newTable = undefined;
+    this.#following = true;
+    void this.#observers.nodeTable.refresh().then(() => {
+      if (this.#stopped) return;
+      this.#followed = this.#deps.clock.after(followEveryMs, () => {
+        this.#following = false;
+        this.#followTable();
+      });
+    });
   }
 
   /** RS learns of a host that is lost, or back, a little later than the mesh; its table is worth a look then. */

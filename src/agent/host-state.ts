@@ -4,6 +4,7 @@ import { fitsMessage } from '../protocol/messages.ts';
 import { type HostState, maxAddressesInState } from '../protocol/state.ts';
 import type { Facts } from './findings/check.ts';
 import { internalFamily, known, type Observations, whyUnknown } from './observations.ts';
+import { markOf } from './table-turns.ts';
 
 /** What is true of this agent for as long as it runs. */
 export interface AgentIdentity {
@@ -40,6 +41,7 @@ export function hostStateOf(
   );
   const nodeUid = known(observations.nodeUid);
   const family = internalFamily(observations, internalAddress);
+  const table = known(observations.nodeTable);
   const whole: HostState = {
     host: identity.host,
     version: identity.version,
@@ -48,6 +50,7 @@ export function hostStateOf(
     ...(nodeUid === undefined ? {} : { nodeUid }),
     ...(internalAddress === undefined ? {} : { internalAddress }),
     ...(family === undefined ? {} : { internalFamily: family }),
+    ...(table === undefined ? {} : { rsTable: markOf(table) }),
     addresses: {
       listed: routable.slice(0, maxAddressesInState),
       more: Math.max(0, routable.length - maxAddressesInState),

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../host/ports/clock.ts';
 import { asRlnetError } from '../protocol/errors.ts';
 import type { Reading } from './observations.ts';
+import { type Turn, untilTurn } from './table-turns.ts';
 
 /** What could not be read is read again after this, where its own pace is slower: an answer that is not known must not stay so for an hour. Milliseconds. */
 const tryAgainMs = 15_000;
@@ -19,6 +20,8 @@ export interface Source<T> {
   read(): Promise<T>;
   /** How often it is read without being asked, milliseconds; undefined: it is not. After a read out of turn it can be half as long again. */
   everyMs: number | undefined;
+  /** Where hosts read the same thing in turns: this host's, as it is now. Then it is read at each of its turns, whatever else made it be read. */
+  turn?: () => Turn;
   watch?(onHint: () => void): { close(): void };
 }
 
@@ -32,6 +35,8 @@ export class Observer<T> {
   readonly #onReading: (reading: Reading<T>) => void;
   readonly #watch: { close(): void } | undefined;
   #running: Promise<void> | undefined;
+  /** When the newest read began. Monotonic. */
+  #beganAt = 0;
   #again = false;
   #closed = false;
   #timer: Timer | undefined;
@@ -57,7 +62,7 @@ export class Observer<T> {
       const { everyMs = Number.POSITIVE_INFINITY } = this.#source;
       const nextMs = failed ? Math.min(everyMs, tryAgainMs) : everyMs;
       if (!this.#closed && nextMs < Number.POSITIVE_INFINITY)
-        this.#timer = this.#clock.after(untilBeat(this.#clock, nextMs), () => void this.refresh());
+        this.#timer = this.#clock.after(this.#untilNext(nextMs), () => void this.refresh());
     });
     return this.#running;
   }
@@ -66,6 +71,12 @@ export class Observer<T> {
     this.#closed = true;
     this.#timer?.cancel();
     this.#watch?.close();
+  }
+
+  #untilNext(everyMs: number): number {
+    const turn = this.#source.turn?.();
+    if (turn === undefined) return untilBeat(this.#clock, everyMs);
+    return untilTurn(everyMs, turn, this.#clock.wall(), this.#clock.monotonic() - this.#beganAt);
   }
 
   /** @returns whether the newest reading failed */
@@ -79,6 +90,7 @@ export class Observer<T> {
   }
 
   async #read(): Promise<Reading<T>> {
+    this.#beganAt = this.#clock.monotonic();
     try {
       const value = await this.#source.read();
       return { at: this.#clock.wall(), value };

@@ -18,17 +18,19 @@ import { rsUnitNames, type UnitState } from '../protocol/unit.ts';
 import { known, type Observations } from './observations.ts';
 import { Observer, type Source } from './observer.ts';
 import type { Schedule } from './schedule.ts';
+import type { Turn } from './table-turns.ts';
 
 /**
  * How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the owner of an address some programs, a program
- * of systemd or iproute2 some 10 ms, a file hardly anything. Where there are hints, this is how long a missing one can be wrong.
+ * of systemd or iproute2 some 10 ms, a file hardly anything. Where there are hints, this is how long a missing one can be wrong. The node table is the
+ * same for all hosts, which read it in turns: of three nodes one reads every 4 s, and the others once it has found something new.
  */
 const pace = {
   interfaces: 30_000,
   hostsFile: 30_000,
   unit: 30_000,
   nodeUid: 30_000,
-  nodeTable: 15_000,
+  nodeTable: 12_000,
   persistence: 5 * 60_000,
   vitals: 3_000,
   deadMan: 3_000,
@@ -70,6 +72,8 @@ export interface SourceDependencies {
   agentUnit: string;
   /** How far the clocks of the hosts that are linked are ahead, milliseconds. */
   peerClocks: () => Promise<{ host: string; aheadMs: number }[]>;
+  /** When it is this host's turn to read RS's node table. */
+  tableTurn: () => Turn;
   /** What is known by now: whose persistence is read. */
   internal: () => { address: Address | undefined; links: Observations['interfaces'] };
 }
@@ -88,13 +92,11 @@ export function observeHost(
   const observe = <K extends SourceName>(
     key: K,
     read: () => Promise<Value<K>>,
-    watch?: Source<Value<K>>['watch'],
+    more: Pick<Source<Value<K>>, 'turn' | 'watch'> = {},
   ): Observer<Value<K>> => {
     const everyMs = key in pace ? pace[key as keyof typeof pace] : undefined;
-    const observer = new Observer<Value<K>>(
-      clock,
-      { everyMs, read, ...(watch === undefined ? {} : { watch }) },
-      (reading) => onReading(key, reading as NonNullable<Observations[K]>),
+    const observer = new Observer<Value<K>>(clock, { everyMs, read, ...more }, (reading) =>
+      onReading(key, reading as NonNullable<Observations[K]>),
     );
     if (everyMs === undefined) {
       const { cron, maxDelayMs } = scheduled[key as keyof typeof scheduled];
@@ -103,28 +105,16 @@ export function observeHost(
     return observer;
   };
   return {
-    interfaces: observe(
-      'interfaces',
-      () => interfaces.read(),
-      (hint) => interfaces.watch(hint),
-    ),
-    hostsFile: observe(
-      'hostsFile',
-      () => hostsFile.judge(),
-      (hint) => hostsFile.watch(hint),
-    ),
-    unit: observe('unit', rsUnit.read, (hint) => deps.unitSignals.watch(rsUnit.names, hint)),
-    nodeUid: observe(
-      'nodeUid',
-      () => rs.localUid(),
-      (hint) => deps.files.watch(deps.nodeIdFile, hint),
-    ),
-    nodeTable: observe('nodeTable', () => rs.nodeTable()),
-    persistence: observe(
-      'persistence',
-      () => readPersistence(persistences, deps.internal()),
-      (hint) => persistences.watch(hint),
-    ),
+    interfaces: observe('interfaces', () => interfaces.read(), { watch: (hint) => interfaces.watch(hint) }),
+    hostsFile: observe('hostsFile', () => hostsFile.judge(), { watch: (hint) => hostsFile.watch(hint) }),
+    unit: observe('unit', rsUnit.read, { watch: (hint) => deps.unitSignals.watch(rsUnit.names, hint) }),
+    nodeUid: observe('nodeUid', () => rs.localUid(), {
+      watch: (hint) => deps.files.watch(deps.nodeIdFile, hint),
+    }),
+    nodeTable: observe('nodeTable', () => rs.nodeTable(), { turn: deps.tableTurn }),
+    persistence: observe('persistence', () => readPersistence(persistences, deps.internal()), {
+      watch: (hint) => persistences.watch(hint),
+    }),
     vitals: observe('vitals', () => deps.vitals.read()),
     deadMan: observe('deadMan', () => deps.deadMan.takenOver()),
     paths: observe('paths', () => deps.paths.read(meshPort)),

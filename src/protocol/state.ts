@@ -43,6 +43,8 @@ export const hostStateSchema = v.object({
   /** The address that RS has for this node, and so the one the agent means to use for the mesh. */
   internalAddress: v.optional(addressSchema),
   internalFamily: v.optional(familySchema),
+  /** Another one whenever this host reads something else in RS's node table; of no meaning beyond that. Absent while it has none. */
+  rsTable: v.optional(v.pipe(v.string(), v.maxLength(64))),
   addresses: v.object({
     listed: v.pipe(v.array(listedAddressSchema), v.maxLength(maxAddressesInState)),
     more: finiteSchema,

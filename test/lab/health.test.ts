@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Issued, issueHost } from '../../src/cli/tls-issue.ts';
 import { createRandom } from '../../src/host/random.ts';
@@ -306,7 +307,7 @@ test('what is wrong with RS shows at the collector once its table was read, and 
   await n2.writeFile('/run/lab-clock', 'no\n');
   await n2.execOk(['systemctl', '--quiet', 'disable', 'rlnet']);
   await n2.writeFile('/run/lab-nodes', doctored);
-  // Reads everything afresh; the agent itself would within 15 s, and what is read by cron within half an hour.
+  // Reads everything afresh; the agent itself would within 12 s, and what is read by cron within half an hour.
   const began = performance.now();
   expect((await checked(n2)).exitCode).toBe(20);
   const { findings, at } = await watch.until(Object.keys(expected).join(', '), (all) =>
@@ -327,6 +328,36 @@ test('what is wrong with RS shows at the collector once its table was read, and 
   await watch.until('nothing of that', (all) =>
     all.every(({ host, code }) => host !== 'n2' || expected[code] === undefined),
   );
+});
+
+test('a change in the table of RS of which nothing tells the agents shows in time, and on every host soon after', async () => {
+  const atFirst: number[] = [];
+  const atOthers: number[] = [];
+  const shows = ({ code }: { code: string }) => code === 'RS_NODE_TAKES_NO_SHARDS';
+  for (let change = 0; change < (full ? 40 : 8); change += 1) {
+    const isOn = change % 2 === 0;
+    // Anywhere in the 12 s in which every host reads the table once.
+    await setTimeout(3_000 + Math.random() * 12_000);
+    await n1.execOk(['/opt/redislabs/bin/rladmin', 'node', '3', 'maintenance_mode', isOn ? 'on' : 'off']);
+    const began = performance.now();
+    const changed = async (what: string, count: number) =>
+      await watch.until(`${what} with maintenance mode ${isOn ? 'on' : 'off'}`, (all) => {
+        const showing = all.filter(shows).length;
+        return (isOn ? showing : 3 - showing) >= count;
+      });
+    const first = await changed('one host', 1);
+    const last = await changed('all hosts', 3);
+    atFirst.push(first.at - began);
+    atOthers.push(last.at - first.at);
+  }
+  const whole = (all: readonly number[]) => all.map(Math.round).sort((a, b) => a - b);
+  process.stdout.write(
+    `  measured: a change of the table, at the collector: ${whole(atFirst).join(' ')} ms\n`,
+  );
+  process.stdout.write(`  measured: and from all hosts after that: ${whole(atOthers).join(' ')} ms\n`);
+  expect(Math.max(...atFirst)).toBeLessThan(read);
+  // Without a word of the first one the last one would read it 8 s later.
+  expect(Math.max(...atOthers)).toBeLessThan(read);
 });
 
 test('a unit that is stopped shows in time', async () => {

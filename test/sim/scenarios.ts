@@ -29,14 +29,20 @@ export const oneFamily: Invariant = (world) => {
 /** How long a full mesh may take once nothing stands in its way. */
 export const meshWithinMs = 20_000;
 
-/** Runs until every agent is linked to every other. @returns how long that took, in milliseconds */
-async function untilMeshed({ kernel, world }: Stage, withinMs: number): Promise<number> {
+/** Runs until it is so, looking every 10 ms. @returns how long that took, in milliseconds; undefined where it is not so in time */
+function runUntil({ kernel }: Stage, isSo: () => boolean, withinMs: number): Promise<number | undefined> {
   let lookedAt = Number.NEGATIVE_INFINITY;
-  const took = await kernel.runUntil(() => {
+  return kernel.runUntil(() => {
     if (kernel.now - lookedAt < 10) return false;
     lookedAt = kernel.now;
-    return world.missingLinks().length === 0;
+    return isSo();
   }, withinMs);
+}
+
+/** Runs until every agent is linked to every other. @returns how long that took, in milliseconds */
+async function untilMeshed(stage: Stage, withinMs: number): Promise<number> {
+  const { world } = stage;
+  const took = await runUntil(stage, () => world.missingLinks().length === 0, withinMs);
   if (took === undefined) {
     throw new Error(`No full mesh after ${withinMs} ms: ${world.missingLinks().join(', ')} are missing.`);
   }
@@ -319,6 +325,87 @@ export function load(minutes: number): Scenario<Load> {
   };
 }
 
+/** What came of changes in RS's node table of which nothing told the agents. */
+export interface TableChanges {
+  /** From each change until the first agent had read it, and from there until all others had, milliseconds. */
+  first: number[];
+  others: number[];
+  /** How often `rladmin status nodes` was run on a host in a minute. */
+  readsEachMinute: number;
+}
+
+/** How long agents have to see a change of the table; a host reads it every 12 s. */
+const seeTableMs = 20_000;
+
+/**
+ * RS's node table is changed again and again at random moments, while wall clocks are some 50 ms apart.
+ * @param gone what the last host is without: nothing, its agent, or its power (RS calls it down then)
+ */
+export function tableChanges(
+  cluster: ClusterPlan,
+  changes: number,
+  gone: 'nothing' | 'agent' | 'power' = 'nothing',
+): Scenario<TableChanges> {
+  return {
+    name: `table-${clusterName(cluster)}-${changes}-without-${gone}`,
+    cluster,
+    invariants: [],
+    async run(stage) {
+      const { kernel, world, chance } = stage;
+      for (const host of world.hosts) host.jumpWall(chance.between(0, 50));
+      await untilMeshed(stage, meshWithinMs);
+      const last = world.host(`n${cluster.hosts}`);
+      if (gone === 'agent') last.stop(agentService);
+      if (gone === 'power') last.powerOff();
+      await kernel.run(60_000);
+      const readers = world.agents.filter(({ running }) => running !== undefined);
+      const found: TableChanges = { first: [], others: [], readsEachMinute: 0 };
+      const [began, readsBefore] = [kernel.now, world.rs.tablesRead];
+      for (let change = 1; change <= changes; change++) {
+        await kernel.run(chance.between(8_000, 30_000));
+        const uid = 1 + chance.below(cluster.hosts);
+        const address = `198.51.100.${change}`;
+        world.rs.rladmin(1, ['node', String(uid), 'external_addr', 'set', address]);
+        const hasRead = ({ running }: (typeof readers)[number]): boolean => {
+          const rs = running?.view().rs ?? { unknown: 'no agent' };
+          return 'nodes' in rs && rs.nodes.some((node) => String(node.externalAddresses) === address);
+        };
+        const until = async (seen: () => boolean): Promise<number> => {
+          const took = await runUntil(stage, seen, seeTableMs);
+          if (took === undefined) throw new Error(`The change to ${address} is not seen.`);
+          return took;
+        };
+        found.first.push(await until(() => readers.some(hasRead)));
+        found.others.push(await until(() => readers.every(hasRead)));
+      }
+      const minutes = (kernel.now - began) / 60_000;
+      found.readsEachMinute = (world.rs.tablesRead - readsBefore) / minutes / readers.length;
+      return found;
+    },
+  };
+}
+
+/**
+ * The path between two hosts is cut for good, so that each calls the other's node down and a third one neither: their tables differ, and stay so.
+ * @returns how often `rladmin status nodes` was run on a host in a minute of that
+ */
+export const tablesDiffer: Scenario<number> = {
+  name: 'tables-differ',
+  cluster: threeHosts,
+  invariants: [],
+  async run(stage) {
+    const { kernel, world } = stage;
+    await untilMeshed(stage, meshWithinMs);
+    for (const path of world.network.paths('n1', 'n2')) path.isUp = false;
+    await kernel.run(60_000);
+    const marks = new Set(world.agents.map(({ running }) => running?.measured.state.rsTable));
+    if (marks.size !== 3) throw new Error(`The tables do not differ: ${[...marks].join(' ')}.`);
+    const before = world.rs.tablesRead;
+    await kernel.run(600_000);
+    return (world.rs.tablesRead - before) / 10 / world.hosts.length;
+  },
+};
+
 /** Those that the command line can name. */
 export const scenarios: readonly Scenario[] = [
   ...clusters.map(meshing),
@@ -328,4 +415,6 @@ export const scenarios: readonly Scenario[] = [
   oneWayLoss(20),
   wokenInDoubt,
   lateWitness,
+  ...(['nothing', 'agent', 'power'] as const).map((gone) => tableChanges(threeHosts, 10, gone)),
+  tablesDiffer,
 ];

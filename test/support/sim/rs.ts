@@ -63,6 +63,8 @@ export class SimRs {
   } = {};
   /** Commands that had an effect after whoever gave them was killed, or had been told that they were. */
   late = 0;
+  /** How often its node table was read, on any host. */
+  tablesRead = 0;
 
   constructor(
     kernel: Kernel,
@@ -121,6 +123,7 @@ export class SimRs {
         const machine = uid === undefined ? undefined : this.#machines.get(uid);
         if (uid === undefined || machine === undefined)
           return process.call(took, what, () => runRladmin(argv, undefined));
+        if (argv.join(' ') === 'status nodes') this.tablesRead += 1;
         const run = (): RladminResult => this.rladmin(uid, argv);
         if (argv[0] !== 'node') return process.call(took, what, run);
         let ended = false;

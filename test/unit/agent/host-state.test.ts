@@ -74,6 +74,17 @@ test('the revision starts at 1 and grows with each change, and only then', () =>
   expect(stateOf(healthy(), changed).revision).toBe(3);
 });
 
+test('has a mark of the table that was read, which is another one when the table is, and none without a table', () => {
+  const first = stateOf(healthy());
+  expect(first.rsTable).toMatch(/^[0-9a-f]{8}$/);
+  const failed = { at: 2_000, error: new RlnetError('COMMAND_FAILED', 'no quorum', 'Wait.') };
+  expect(stateOf({ ...healthy(), nodeTable: failed }, first)).not.toHaveProperty('rsTable');
+  const empty = { at: 2_000, value: { nodes: [], unread: [] } };
+  const changed = stateOf({ ...healthy(), nodeTable: empty }, first);
+  expect(changed.rsTable).not.toBe(first.rsTable);
+  expect(changed.revision).toBe(2);
+});
+
 test('a finding that is there still is no change, and one that is there anew is', () => {
   const [result] = runChecks(inOrder);
   if (result === undefined) throw new RangeError('no checks');

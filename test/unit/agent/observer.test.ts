@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Reading } from '../../../src/agent/observations.ts';
-import { Observer } from '../../../src/agent/observer.ts';
+import { Observer, type Source } from '../../../src/agent/observer.ts';
 import { RlnetError } from '../../../src/protocol/errors.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
 
 /** An observer of a source whose reads the test ends one by one. */
-function observe() {
+function observe(more: Pick<Source<number>, 'turn'> = {}) {
   const clock = createManualClock();
   const readings: Reading<number>[] = [];
   const reads: PromiseWithResolvers<number>[] = [];
@@ -15,6 +15,7 @@ function observe() {
     clock,
     {
       everyMs: 1_000,
+      ...more,
       read: () => {
         const read = Promise.withResolvers<number>();
         reads.push(read);
@@ -74,6 +75,31 @@ test('reads at once on a hint, and leaves out a beat that comes soon after', asy
   expect(clock.pending).toBe(1);
   await clock.pass(1);
   expect(reads).toHaveLength(3);
+});
+
+test('reads at each of its turns where there are turns, as they are by then, and a hint takes none away', async () => {
+  const turn = { place: 1, of: 4 };
+  const { clock, reads, hint, answer } = observe({ turn: () => turn });
+  await answer(1);
+  await clock.pass(249);
+  expect(reads).toHaveLength(1);
+  await clock.pass(1);
+  expect(reads).toHaveLength(2);
+  await answer(2);
+  await clock.pass(800);
+  hint();
+  await answer(3);
+  expect(reads).toHaveLength(3);
+  await clock.pass(199);
+  expect(reads).toHaveLength(3);
+  turn.place = 2;
+  await clock.pass(1);
+  expect(reads).toHaveLength(4);
+  await answer(4);
+  await clock.pass(249);
+  expect(reads).toHaveLength(4);
+  await clock.pass(1);
+  expect(reads).toHaveLength(5);
 });
 
 test('reads once more for any number of hints that came during a read, and never two at a time', async () => {
