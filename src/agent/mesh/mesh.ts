@@ -13,7 +13,7 @@ import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
 import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
-import { lateMs, pingEveryMs } from './reachability.ts';
+import { lateMs, pingEveryMs, untilPings } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
@@ -92,8 +92,7 @@ export class Mesh {
   readonly #twins = new Map<string, number>();
   #own: Address | undefined;
   readonly #listening: Listening;
-  #tickTimer: Timer;
-  #tickDue: number;
+  #nextTick: { due: number; timer: Timer };
   #closed = false;
 
   constructor(deps: MeshDependencies) {
@@ -103,8 +102,7 @@ export class Mesh {
       connected: (channel) => this.#meet(channel),
       refused: (refusal) => this.#note(refusal),
     });
-    this.#tickDue = deps.clock.monotonic() + pingEveryMs;
-    this.#tickTimer = deps.clock.after(pingEveryMs, () => this.#tick());
+    this.#nextTick = this.#tickIn(pingEveryMs);
   }
 
   /**
@@ -235,7 +233,7 @@ export class Mesh {
 
   async close(reason: string): Promise<void> {
     this.#closed = true;
-    this.#tickTimer.cancel();
+    this.#nextTick.timer.cancel();
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
     for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
@@ -471,10 +469,15 @@ export class Mesh {
 
   // Detection.
 
+  #tickIn(ms: number): { due: number; timer: Timer } {
+    const { clock } = this.#deps;
+    return { due: clock.monotonic() + ms, timer: clock.after(ms, () => this.#tick()) };
+  }
+
   #tick(): void {
     const { clock } = this.#deps;
     const now = clock.monotonic();
-    const late = now - this.#tickDue > lateMs;
+    const late = now - this.#nextTick.due > lateMs;
     let news = false;
     for (const peer of this.#peers.values()) {
       peer.count(late);
@@ -486,8 +489,7 @@ export class Mesh {
     for (const { host, seenAt } of this.#troubles.values()) {
       if (now - seenAt > troubleMs) news = this.#troubles.delete(host);
     }
-    this.#tickDue = now + pingEveryMs;
-    this.#tickTimer = clock.after(pingEveryMs, () => this.#tick());
+    this.#nextTick = this.#tickIn(untilPings(this.#deps.state().host, clock.wall()));
     if (news) this.#deps.changed();
   }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { isLeftBehind, resolveMeeting, standingOf } from '../../../src/agent/mesh/admission.ts';
-import { judge } from '../../../src/agent/mesh/reachability.ts';
+import { judge, pingEveryMs, untilPings } from '../../../src/agent/mesh/reachability.ts';
 import { dialTargets, redialDelayMs } from '../../../src/agent/mesh/rules.ts';
 import { parseAddress } from '../../../src/protocol/address.ts';
 import type { Reachability } from '../../../src/protocol/reachability.ts';
@@ -208,4 +208,22 @@ it('redials soon where nobody answered, later where it was refused, and never gi
     }),
   );
   expect(redialDelayMs(0, true, 0.999)).toBeLessThan(redialDelayMs(3, true, 0));
+});
+
+describe('the time until the next pings', () => {
+  it('ends for hosts with one clock at two moments, one in the middle between the other', () => {
+    const moments = ['n1', 'n2', 'n3', 'n4'].map((host) => (1_000 + untilPings(host, 1_000)) % pingEveryMs);
+    expect(moments).toEqual([250, 0, 250, 0]);
+  });
+
+  it('is a pause, give or take half of one, whatever the clock says', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.integer({ min: 0, max: 2 ** 42 }), (host, wall) => {
+        const first = untilPings(host, wall);
+        expect(first).toBeGreaterThanOrEqual(pingEveryMs / 2);
+        expect(first).toBeLessThanOrEqual(pingEveryMs * 1.5);
+        expect(untilPings(host, wall + first)).toBe(pingEveryMs);
+      }),
+    );
+  });
 });
