@@ -9,8 +9,8 @@ exit status of \`rlnet check\` is 20, 10 and 0, an unknown answer counts as a wa
 
 A finding is shown as soon as it is seen, unless it says otherwise, and goes as soon as it is mended. While a cause is there, what follows from it is not
 shown; \`rlnet check\` lists it with the cause. An answer that was known and is not any more is shown after 20 seconds. What the kernel tells is seen
-at once, the rest when it is read next: the unit and files within 5 seconds, RS's node table every 12 seconds on
-each host. The hosts take turns: where there are three or more, one of them sees a change within 5 seconds, and the others a second or two later.
+at once, the rest when it is read next: the unit and files within 5 seconds, RS's node table by one host
+after the other. Where there are three or more, one of them sees a change within 5 seconds, and the others a second or two later.
 
 This page is written from the code: \`npm run docs\`.
 `;

@@ -59,10 +59,9 @@ export class Observer<T> {
     this.#timer?.cancel();
     this.#running = this.#readUntilQuiet().then((failed) => {
       this.#running = undefined;
-      const { everyMs = Number.POSITIVE_INFINITY } = this.#source;
-      const nextMs = failed ? Math.min(everyMs, tryAgainMs) : everyMs;
-      if (!this.#closed && nextMs < Number.POSITIVE_INFINITY)
-        this.#timer = this.#clock.after(this.#untilNext(nextMs), () => void this.refresh());
+      const nextMs = this.#untilNext(failed);
+      if (!this.#closed && nextMs !== undefined)
+        this.#timer = this.#clock.after(nextMs, () => void this.refresh());
     });
     return this.#running;
   }
@@ -73,10 +72,14 @@ export class Observer<T> {
     this.#watch?.close();
   }
 
-  #untilNext(everyMs: number): number {
+  /** Milliseconds; undefined where only a hint makes it be read again. */
+  #untilNext(failed: boolean): number | undefined {
     const turn = this.#source.turn?.();
+    const pace = turn?.everyMs ?? this.#source.everyMs ?? Number.POSITIVE_INFINITY;
+    const everyMs = failed ? Math.min(pace, tryAgainMs) : pace;
+    if (everyMs === Number.POSITIVE_INFINITY) return undefined;
     if (turn === undefined) return untilBeat(this.#clock, everyMs);
-    return untilTurn(everyMs, turn, this.#clock.wall(), this.#clock.monotonic() - this.#beganAt);
+    return untilTurn({ ...turn, everyMs }, this.#clock.wall(), this.#clock.monotonic() - this.#beganAt);
   }
 
   /** @returns whether the newest reading failed */

@@ -23,12 +23,12 @@ import type { Turn } from './table-turns.ts';
 /**
  * How often each source is read without a hint, milliseconds. `rladmin` costs up to a second of a core, the owner of an address some programs, a program
  * of systemd or iproute2 some 10 ms, a file hardly anything. Where there are hints, this is how long a missing one can be wrong. The node table is the
- * same for all hosts, which read it in turns: of three nodes one reads every 4 s, and the others once it has found something new.
+ * same for all hosts, which read it in turns of their own (`table-turns.ts`): one reads every 4 s, and the others once it has found something new.
  */
 const pace = {
-  interfaces: 30_000,
+  interfaces: 60_000,
   hostsFile: 30_000,
-  unit: 30_000,
+  unit: 60_000,
   nodeUid: 30_000,
   nodeTable: 12_000,
   persistence: 5 * 60_000,

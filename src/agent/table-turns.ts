@@ -6,10 +6,17 @@ import { known, type Observations, ownRow } from './observations.ts';
 export interface Turn {
   place: number;
   of: number;
+  /** From one turn of a host to its next, milliseconds. */
+  everyMs: number;
 }
 
+/** From one host's turn to the next one's. One host alone would not read so often, and none reads more seldom than it can be wrong for. Milliseconds. */
+const spacingMs = 4_000;
+const shortestMs = 12_000;
+const longestMs = 60_000;
+
 /** Whoever is in no table takes no turn from anybody. */
-export const onlyTurn: Turn = { place: 0, of: 1 };
+export const onlyTurn: Turn = { place: 0, of: 1, everyMs: shortestMs };
 
 /** A read that began so shortly before its turn is that turn: a timer may be early, and a clock is slewed. Milliseconds. */
 const earlyMs = 100;
@@ -26,18 +33,19 @@ export function turnOf(observations: Observations): Turn | undefined {
     .filter(({ uid, status }) => uid === own || status !== 'down')
     .map(({ uid }) => uid)
     .sort((a, b) => a - b);
-  return own === undefined ? onlyTurn : { place: readers.indexOf(own), of: readers.length };
+  if (own === undefined) return onlyTurn;
+  const everyMs = Math.min(longestMs, Math.max(shortestMs, spacingMs * readers.length));
+  return { place: readers.indexOf(own), of: readers.length, everyMs };
 }
 
 /**
  * Milliseconds from the end of a read to the next one: at this host's turn by the wall clock, which the hosts share well enough; a wrong one spoils the
  * order and never the pace. A read out of turn takes no turn away, since no other host reads in its place; but what takes long has as long a rest.
  *
- * @param everyMs how long it is from one turn of a host to its next
- * @param now     wall clock, milliseconds since the epoch
- * @param tookMs  how long ago the read began that has just ended
+ * @param now    wall clock, milliseconds since the epoch
+ * @param tookMs how long ago the read began that has just ended
  */
-export function untilTurn(everyMs: number, { place, of }: Turn, now: number, tookMs: number): number {
+export function untilTurn({ place, of, everyMs }: Turn, now: number, tookMs: number): number {
   const from = now - tookMs + earlyMs;
   const left = ((everyMs * place) / of - from) % everyMs;
   const turn = from + (left < 0 ? left + everyMs : left);

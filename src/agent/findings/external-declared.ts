@@ -12,7 +12,7 @@ export const externalDeclared: Check = {
   remedy:
     'Put it into the file and apply it (rlnet export shows what is), or take it away: rlnet external remove.',
   behind: rsCauses,
-  // What was applied a moment ago shows in the next reading of the node table, 12 s later at most.
+  // What was applied a moment ago shows in the next reading of the node table.
   showAfterMs: 20_000,
   judge({ observations: { nodeTable }, declared, rollout }) {
     if (declared === undefined) return notApplicable('no file was applied from this host');

@@ -5,7 +5,7 @@ export const rsNotAnswering: Check = {
   title: 'rladmin does not say how the nodes are',
   severity: 'error',
   about:
-    '`rladmin status nodes` failed on this host, or said nothing that could be read: RS has lost its quorum, is not up yet, or is not there. What else is known of RS is not known then. It is read every 12 seconds, and is shown when it has failed twice.',
+    '`rladmin status nodes` failed on this host, or said nothing that could be read: RS has lost its quorum, is not up yet, or is not there. What else is known of RS is not known then. It is read every 12 to 60 seconds, every 15 at least while it fails, and is shown when it has failed twice.',
   remedy:
     'Run rladmin status nodes on this host and see what it says; /opt/redislabs/bin/supervisorctl status shows the services.',
   showAfterMs: 16_000,

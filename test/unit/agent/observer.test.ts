@@ -78,7 +78,7 @@ test('reads at once on a hint, and leaves out a beat that comes soon after', asy
 });
 
 test('reads at each of its turns where there are turns, as they are by then, and a hint takes none away', async () => {
-  const turn = { place: 1, of: 4 };
+  const turn = { place: 1, of: 4, everyMs: 1_000 };
   const { clock, reads, hint, answer } = observe({ turn: () => turn });
   await answer(1);
   await clock.pass(249);

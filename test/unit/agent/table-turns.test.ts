@@ -6,6 +6,7 @@ import { parseAddress } from '../../../src/protocol/address.ts';
 import type { NodeTable, RsNode } from '../../../src/protocol/rs.ts';
 
 const everyMs = 12_000;
+const turnIn = (place: number, of: number): Turn => ({ place, of, everyMs });
 
 function node(uid: number, more: Partial<RsNode> = {}): RsNode {
   return {
@@ -37,15 +38,23 @@ describe('the turn of a host', () => {
   };
 
   test('is the place of its node by uid, however rladmin sorts them', () => {
-    expect(turn(3, node(10), node(3), node(1))).toEqual({ place: 1, of: 3 });
-    expect(turn(10, node(10), node(3), node(1))).toEqual({ place: 2, of: 3 });
+    expect(turn(3, node(10), node(3), node(1))).toEqual(turnIn(1, 3));
+    expect(turn(10, node(10), node(3), node(1))).toEqual(turnIn(2, 3));
   });
 
   test('leaves out those that are down, but never itself', () => {
     const down = { status: 'down' } as const;
-    expect(turn(3, node(1), node(2, down), node(3))).toEqual({ place: 1, of: 2 });
-    expect(turn(2, node(1), node(2, down), node(3))).toEqual({ place: 1, of: 3 });
-    expect(turn(3, node(1), node(2, { status: 'unknown' }), node(3))).toEqual({ place: 2, of: 3 });
+    expect(turn(3, node(1), node(2, down), node(3))).toEqual(turnIn(1, 2));
+    expect(turn(2, node(1), node(2, down), node(3))).toEqual(turnIn(1, 3));
+    expect(turn(3, node(1), node(2, { status: 'unknown' }), node(3))).toEqual(turnIn(2, 3));
+  });
+
+  test('comes the more seldom the more there are, so that one of them reads every 4 s, and at least once a minute', () => {
+    const all = (count: number): RsNode[] => Array.from({ length: count }, (_, index) => node(index + 1));
+    expect(turn(1, ...all(1))?.everyMs).toBe(12_000);
+    expect(turn(1, ...all(4))?.everyMs).toBe(16_000);
+    expect(turn(1, ...all(15))?.everyMs).toBe(60_000);
+    expect(turn(1, ...all(35))?.everyMs).toBe(60_000);
   });
 
   test('is its own alone where it is in no table, and not known without one', () => {
@@ -58,19 +67,19 @@ describe('the time until the next turn', () => {
   const noon = Date.UTC(2026, 0, 1, 12);
 
   test('goes by the wall clock', () => {
-    expect(untilTurn(everyMs, { place: 0, of: 3 }, noon + 500, 500)).toBe(11_500);
-    expect(untilTurn(everyMs, { place: 1, of: 3 }, noon + 500, 500)).toBe(3_500);
-    expect(untilTurn(everyMs, { place: 2, of: 3 }, noon + 500, 500)).toBe(7_500);
+    expect(untilTurn(turnIn(0, 3), noon + 500, 500)).toBe(11_500);
+    expect(untilTurn(turnIn(1, 3), noon + 500, 500)).toBe(3_500);
+    expect(untilTurn(turnIn(2, 3), noon + 500, 500)).toBe(7_500);
   });
 
   test('is no turn less after a read out of turn, and none more after a timer that was early', () => {
-    expect(untilTurn(everyMs, { place: 1, of: 3 }, noon + 3_500, 400)).toBe(500);
-    expect(untilTurn(everyMs, { place: 1, of: 3 }, noon + 4_399, 400)).toBe(11_601);
+    expect(untilTurn(turnIn(1, 3), noon + 3_500, 400)).toBe(500);
+    expect(untilTurn(turnIn(1, 3), noon + 4_399, 400)).toBe(11_601);
   });
 
   test('is as long as a read took that ended after the turn came', () => {
-    expect(untilTurn(everyMs, { place: 1, of: 3 }, noon + 4_300, 900)).toBe(900);
-    expect(untilTurn(everyMs, { place: 1, of: 3 }, noon + 34_000, 30_000)).toBe(30_000);
+    expect(untilTurn(turnIn(1, 3), noon + 4_300, 900)).toBe(900);
+    expect(untilTurn(turnIn(1, 3), noon + 34_000, 30_000)).toBe(30_000);
   });
 
   test('leaves no gap longer than the pace by the number of hosts, whenever else they read and however far apart they start', () => {
@@ -97,7 +106,7 @@ describe('the time until the next turn', () => {
           while (begin < noon + 120_000) {
             begins.push(begin);
             const end = begin + tookMs;
-            const next = end + untilTurn(everyMs, { place, of: hosts }, end + off, tookMs);
+            const next = end + untilTurn(turnIn(place, hosts), end + off, tookMs);
             if (hint !== undefined && hint < next) {
               begin = Math.max(end, hint);
               hint = undefined;
