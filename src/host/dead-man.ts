@@ -8,6 +8,8 @@ import type { Files } from './ports/files.ts';
 import { showUnit } from './systemctl.ts';
 
 const timer = 'rlnet-dead-man.timer';
+/** Of the disk, kept for the way back: a mark, a journal's last lines, some files of the network configuration. A file system that compresses keeps less. Bytes. */
+const roomBytes = 256 * 1024;
 /** To enable it has systemd read all units anew. */
 const timeoutMs = 60_000;
 
@@ -31,6 +33,7 @@ export function createDeadMan(options: {
   const wordFile = `${directory}/word`;
   const mark = `${directory}/taken-over`;
   const finished = `${directory}/finished`;
+  const room = `${directory}/room`;
 
   const paths = (plan: Plan): DeadManPaths => ({
     directory,
@@ -57,6 +60,7 @@ export function createDeadMan(options: {
       await files.makeDirectory(directory, 0o700);
       // Of a renumbering before, whose end did not take everything away.
       for (const path of [script, mark, finished]) await files.remove(path);
+      await files.writeAtomic(room, '.'.repeat(roomBytes), 0o600);
       await files.writeAtomic(wordFile, 'old\n', 0o600);
       await files.writeAtomic(script, text, 0o700);
       const checked = await exec.run('sh', ['-n', script], { timeoutMs });
@@ -91,7 +95,7 @@ export function createDeadMan(options: {
     disarm: async () => {
       const armed = (await files.readIfExists(script)) !== undefined;
       // First: without it no timer of any boot does anything.
-      for (const path of [script, wordFile, mark, finished]) await files.remove(path);
+      for (const path of [script, wordFile, mark, finished, room]) await files.remove(path);
       if (!armed) return;
       await systemctl('stop', timer);
       await exec.run('sync', [], { timeoutMs });

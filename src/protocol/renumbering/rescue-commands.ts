@@ -474,7 +474,9 @@ export function scriptCommands(
   what: 'run' | 'left',
   journal = '',
 ): Command[] {
-  const names = ['script', 'word', 'taken-over', 'finished'].map((name) => word(`${deadMan}/${name}`));
+  const names = ['script', 'word', 'taken-over', 'finished', 'room'].map((name) =>
+    word(`${deadMan}/${name}`),
+  );
   const remove = here(
     `rm -f -- ${names.join(' ')}`,
     'The dead man would act on a node that is up. Without its script no timer does anything.',

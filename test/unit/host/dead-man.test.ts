@@ -128,6 +128,7 @@ describe('the script of the dead man', () => {
     async ([word, does, not]) => {
       const host = await stage(examplePlan());
       host.write('dead-man/word', `${word}\n`);
+      host.write('dead-man/room', 'kept for a full disk');
       const asked = host.run();
       for (const part of [
         ...does,
@@ -140,6 +141,7 @@ describe('the script of the dead man', () => {
       expect(lstatSync(link).isSymbolicLink()).toBe(true);
       expect(readlinkSync(link)).toBe(examplePlan().unit.links[0]?.target);
       expect(host.read('dead-man/taken-over').trim()).toBe(word);
+      expect(host.has('dead-man/room')).toBe(false);
       expect(host.has('dead-man/finished')).toBe(true);
     },
   );
@@ -219,6 +221,7 @@ describe('the dead man', () => {
     expect(await deadMan.isArmed(plan)).toBe(true);
     expect(await deadMan.isArmed({ ...plan, id: 'ffffffffffff' })).toBe(false);
     expect(readFileSync(`${directory}/word`, 'utf8').trim()).toBe('old');
+    expect(readFileSync(`${directory}/room`).length).toBe(256 * 1024);
     await deadMan.setWord('both');
     expect(readFileSync(`${directory}/word`, 'utf8').trim()).toBe('both');
     await deadMan.postpone();

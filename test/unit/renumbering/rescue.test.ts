@@ -37,7 +37,7 @@ const untilAddress = (wanted: string, other: string): string =>
   `timeout 30 sh -c 'until ip -o address show to ${wanted} | grep -qv -e tentative -e dadfailed && ! ip -o address show to ${other} | grep -q .; do sleep 1; done'`;
 const takeUp = ['networkctl reload', 'networkctl reconfigure eth0'];
 const setAside = 'mv /var/lib/rlnet/0123456789ab.ndjson /var/lib/rlnet/0123456789ab.ndjson.by-hand';
-const deadManFiles = ['script', 'word', 'taken-over', 'finished'].map(
+const deadManFiles = ['script', 'word', 'taken-over', 'finished', 'room'].map(
   (name) => `/var/lib/rlnet/dead-man/${name}`,
 );
 const disarm = `rm -f -- ${deadManFiles.join(' ')}`;
