@@ -100,7 +100,7 @@ function whatTheKernelMakes(
 function whatIsWanted(
   before: readonly Route[],
   change: AddressChange,
-  { untouched }: ChangedAddresses,
+  { to, untouched }: ChangedAddresses,
   made: KernelMade,
 ): { routes: Route[]; changed: ReadonlySet<Route> } {
   const news = new Map([...made.after].filter(([text]) => !made.before.has(text)));
@@ -117,7 +117,12 @@ function whatIsWanted(
       return successor === undefined ? [] : [successor];
     }
     const next = changeRoute(route, change, untouched);
-    if (textOf(next) === text) return [next];
+    if (textOf(next) === text) {
+      const another = routeOfNewNetwork(route, change, to);
+      if (another === undefined || texts.has(textOf(another))) return [next];
+      texts.add(textOf(another));
+      return [next, another];
+    }
     changed.add(route);
     // Another address has brought the route of the new network along already.
     if (texts.has(textOf(next))) return [];
@@ -150,6 +155,24 @@ function changeRoute(route: Route, change: AddressChange, others: readonly Kerne
     ...(route.from === from.address ? { from: to.address } : {}),
     nexthops: route.nexthops.map(changeHop),
   };
+}
+
+/**
+ * Where the owner of the network makes the routes of IPv6 networks (noprefixroute), one stands for all addresses of its network: it stays for those that
+ * stay, and the new address has another one like it.
+ */
+function routeOfNewNetwork(
+  route: Route,
+  { from, to, link }: AddressChange,
+  next: KernelAddress,
+): Route | undefined {
+  const [old, fresh] = [networkOf(from), networkOf(to)];
+  const shared =
+    route.family === 'ipv6' &&
+    route.protocol === 'kernel' &&
+    old !== fresh &&
+    isRouteOfNetwork(route, link.name, old);
+  return shared && next.flags.includes('noprefixroute') ? { ...route, dst: fresh } : undefined;
 }
 
 /** Whether it says that the network is on this link. */

@@ -307,6 +307,22 @@ export const ipv6Cases: SwapCase[] = [
       + unicast default via fd02::1 dev eth0 table main protocol static metric 100 pref medium`,
   },
   {
+    title:
+      'one of two addresses leaves the subnet, whose route the owner of the network has made for both (noprefixroute)',
+    host: `
+      addr add fd01::5/64 dev eth0 noprefixroute nodad
+      addr add fd01::6/64 dev eth0 noprefixroute nodad
+      -6 route add fd01::/64 dev eth0 proto kernel metric 100
+      -6 route add default via fd01::1 proto static metric 100`,
+    change: 'eth0 fd01::6/64 fd02::7/64 fd01::1 fd02::1',
+    changes: `
+      - fd01::6/64 dev eth0 scope global nodad noprefixroute
+      - unicast default via fd01::1 dev eth0 table main protocol static metric 100 pref medium
+      + fd02::7/64 dev eth0 scope global nodad noprefixroute
+      + unicast fd02::/64 dev eth0 table main protocol kernel metric 100 pref medium
+      + unicast default via fd02::1 dev eth0 table main protocol static metric 100 pref medium`,
+  },
+  {
     title: 'two addresses of one subnet with routes of different metrics',
     host: `
       addr add fd01::5/64 dev eth0
