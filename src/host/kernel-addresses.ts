@@ -82,7 +82,14 @@ export function createKernelAddresses(options: {
     return { ...v.parse(standingSchema, JSON.parse(text)), takenBack: await isThere(path.takenBack) };
   };
 
-  const begin = async (kind: StandingChange['kind'], change: AddressChange, boundSeconds: number) => {
+  const begin = async (
+    kind: StandingChange['kind'],
+    change: AddressChange,
+    boundSeconds: number,
+    free: Promise<void> = Promise.resolve(),
+  ) => {
+    // Where it is not come to any more, nobody else hears of it.
+    free.catch(() => {});
     refuseShort(boundSeconds);
     await refuseUnderWay();
     const family = familyOf(change.from.address);
@@ -107,6 +114,7 @@ export function createKernelAddresses(options: {
         await runBatch(family, path.prepare);
         await detectionEnds(change.to.address);
       }
+      await free;
       await runBatch(family, path.forward);
       return { elsewhere: await verify(plan.expected, change) };
     } catch (thrown) {
@@ -238,8 +246,8 @@ export function createKernelAddresses(options: {
   return {
     snapshot,
     standing,
-    rehearse: (change, boundSeconds) => begin('rehearsal', change, boundSeconds),
-    swap: (change, boundSeconds) => begin('swap', change, boundSeconds),
+    rehearse: (...wanted) => begin('rehearsal', ...wanted),
+    swap: (...wanted) => begin('swap', ...wanted),
     extend: async (boundSeconds) => {
       refuseShort(boundSeconds);
       const [first, second] = timerNames;

@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
-import { type Address, tryParseAddress } from '../../protocol/address.ts';
+import { type Address, familyOf, tryParseAddress } from '../../protocol/address.ts';
 import type { AddressChange, LinkIdentity } from '../../protocol/address-change.ts';
 import { errnoOf, RlnetError } from '../../protocol/errors.ts';
 import { holdingOf } from '../../protocol/network-owner.ts';
@@ -85,11 +85,15 @@ export function createNetworkdAdapter(exec: Exec, clock: Clock): OwnerAdapter<Ne
       const before = await report(change, signal);
       // Without a change of the files this does nothing, and where they changed it configures the link anew.
       if (before.holding === 'to') return networkctl(['reload'], signal);
-      await takeOutOfTheWay(exec, change, signal);
+      // networkd takes over an IPv6 address that is there as it stands (seen in 252); taken out it would go through duplicate address detection again.
+      const staysIn = familyOf(change.to.address) === 'ipv6';
+      if (!staysIn) await takeOutOfTheWay(exec, change, signal);
       await networkctl(['reload'], signal);
       // It configures what has changed, and leaves the link's other addresses alone. To configure the link anew takes those away too, and
       // IPv6 through duplicate address detection, for a second or two: only where the files are no news to networkd.
-      if (!(await begins(change, signal))) await networkctl(['reconfigure', change.link.name], signal);
+      if (await begins(change, signal)) return;
+      if (staysIn) await takeOutOfTheWay(exec, change, signal);
+      await networkctl(['reconfigure', change.link.name], signal);
     },
     report,
   };

@@ -34,17 +34,19 @@ export interface KernelAddresses {
    * else changes. IPv6 is waited for until duplicate address detection has ended, about 2 s.
    *
    * @param boundSeconds from now on, at least 10: then it is taken back
+   * @param free resolves once it is known that nobody else has the new address; what it rejects with is thrown. Meanwhile all is got ready, and an
+   *   IPv6 address is looked for by the kernel itself, when nobody gets an answer from it (RFC 4862, 5.4); nothing else changes before
    * @throws RlnetError ADDRESS_CHANGE_REFUSED and ADDRESS_CHANGE_UNDER_WAY before anything is done. ADDRESS_DUPLICATE,
    *   KERNEL_NOT_AS_PLANNED, ADDRESS_CHANGE_TAKEN_BACK, DETACHED_TIMER_FAILED, what Exec throws: it was taken back,
    *   and where that failed too (then the message says so) the timer will.
    */
-  rehearse(change: AddressChange, boundSeconds: number): Promise<ChangeResult>;
+  rehearse(change: AddressChange, boundSeconds: number, free?: Promise<void>): Promise<ChangeResult>;
   /**
    * The old address out, the new one in, with all that hangs on it; read back and compared. Without the address that is in use for
    * some milliseconds.
    * @throws as `rehearse` does
    */
-  swap(change: AddressChange, boundSeconds: number): Promise<ChangeResult>;
+  swap(change: AddressChange, boundSeconds: number, free?: Promise<void>): Promise<ChangeResult>;
   /**
    * Gives the standing change another bound, from now on. There is a timer at every moment.
    * @throws RlnetError ADDRESS_CHANGE_TAKEN_BACK where it was too late; ADDRESS_CHANGE_REFUSED where the bound is too short

@@ -4,7 +4,7 @@ import type { Interfaces } from '../../../host/ports/interfaces.ts';
 import type { KernelAddresses } from '../../../host/ports/kernel-addresses.ts';
 import type { NetworkOwner } from '../../../host/ports/network-owner.ts';
 import type { Wire } from '../../../host/ports/wire.ts';
-import { type Address, familyOf } from '../../../protocol/address.ts';
+import type { Address } from '../../../protocol/address.ts';
 import { isSameCard } from '../../../protocol/address-change.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
 import { holdersOf, isUsable } from '../../../protocol/interfaces.ts';
@@ -58,7 +58,7 @@ export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
     act: async ({ plan }) => {
       const { change } = plan;
       await kernel.takeBack();
-      await putOnTrial(deps, plan);
+      await kernel.rehearse(change, rehearsalSeconds, askEverybody(deps, plan, change.to.address));
       try {
         const answers = await reachFromPeers(deps, plan, change.to.address);
         const failed = answers.find(({ why }) => why !== undefined);
@@ -117,8 +117,8 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       if (standing !== undefined && (standing.kind !== 'swap' || standing.takenBack || !swapped))
         await kernel.takeBack();
       if (!swapped) {
-        if (bound.is !== 'done') await askEverybody(deps, plan, address);
-        await kernel.swap(change, plan.bounds.readdress);
+        const free = bound.is === 'done' ? undefined : askEverybody(deps, plan, address);
+        await kernel.swap(change, plan.bounds.readdress, free);
       }
       await Promise.all([announce(deps, plan, change.to), untilSeen(deps, plan, address)]);
       await owner.persist(change, backupDirectory(plan), signal);
@@ -214,27 +214,6 @@ async function isBound(
   return isUsable(bound)
     ? done(`${address}/${bound.prefixLength} is on ${link.name}`)
     : unknown(`${address} is tentative`);
-}
-
-/**
- * Puts the new address on trial where nobody else has it. An IPv6 address can be there while the wire is asked: the kernel looks for another owner
- * itself, for a second or two, and until then nobody gets an answer from it (RFC 4862, 5.4).
- */
-async function putOnTrial(deps: AddressStepDependencies, plan: Plan): Promise<void> {
-  const { kernel } = deps;
-  const { change } = plan;
-  const ask = (): Promise<void> => askEverybody(deps, plan, change.to.address);
-  if (familyOf(change.to.address) === 'ipv4') {
-    await ask();
-    await kernel.rehearse(change, rehearsalSeconds);
-    return;
-  }
-  const [asked, put] = await Promise.allSettled([ask(), kernel.rehearse(change, rehearsalSeconds)]);
-  if (asked.status === 'rejected') {
-    await kernel.takeBack();
-    throw asked.reason;
-  }
-  if (put.status === 'rejected') throw put.reason;
 }
 
 /** Asks the wire, here and from every peer that has the address on its segment; resolves only for a free one. */

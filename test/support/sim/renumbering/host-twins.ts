@@ -154,6 +154,21 @@ export function simKernelAddresses(
     });
     return { elsewhere: [] };
   };
+  const armUntilFree = async (
+    kind: StandingChange['kind'],
+    change: AddressChange,
+    seconds: number,
+    free: Promise<void> = Promise.resolve(),
+  ): Promise<void> => {
+    free.catch(() => {});
+    await arm(kind, change, seconds);
+    try {
+      await free;
+    } catch (thrown) {
+      await takeBack();
+      throw thrown;
+    }
+  };
   /** An IPv6 address is waited for, as the port promises; where another host has it, the change is taken back. */
   const detectionEnds = async (address: Address): Promise<void> => {
     if (familyOf(address) === 'ipv4') return;
@@ -171,8 +186,8 @@ export function simKernelAddresses(
   return {
     snapshot: async () => ({ ...nothing, routes: host.routes }),
     standing: () => process.call(1, 'read /run/rlnet', () => current()),
-    rehearse: async (change, seconds) => {
-      await arm('rehearsal', change, seconds);
+    rehearse: async (change, seconds, free) => {
+      await armUntilFree('rehearsal', change, seconds, free);
       await run(`ip addr add ${change.to.address}/32`, () => {
         requireStanding();
         if (!has(change.to.address)) host.interfaces.add(link, change.to);
@@ -180,8 +195,8 @@ export function simKernelAddresses(
       await detectionEnds(change.to.address);
       return { elsewhere: [] };
     },
-    swap: async (change, seconds) => {
-      await arm('swap', change, seconds);
+    swap: async (change, seconds, free) => {
+      await armUntilFree('swap', change, seconds, free);
       await run(`ip -batch swap to ${change.to.address}`, () => {
         requireStanding();
         if (has(change.from.address)) host.interfaces.remove(link, change.from.address);
