@@ -66,7 +66,7 @@ export async function upCluster(
   }
 }
 
-/** Every node and every shard is OK for RS, and the agent of each has a link to each. */
+/** Every node and every shard is OK for RS, which answers on each host, and the agent of each has a link to each. */
 export async function waitUntilWell(hosts: readonly Host[], timeoutMs = 120_000): Promise<void> {
   const [first] = hosts;
   if (first === undefined) return;
@@ -80,10 +80,12 @@ export async function waitUntilWell(hosts: readonly Host[], timeoutMs = 120_000)
       const ok = rs.nodes?.filter(({ status }) => status === 'ok').length === hosts.length;
       const linked = seen.filter(({ link }) => link.status !== 'disconnected').length === hosts.length;
       if (!ok || !linked) return undefined;
-      const shards = await first.execOk(['/opt/redislabs/bin/rladmin', 'status', 'shards']);
-      return shards.split('\n').every((row) => !row.startsWith('db:') || /\bOK\s*$/.test(row))
-        ? true
-        : undefined;
+      // What the others say of a node that has just booted can be from before.
+      const tables = await Promise.all(
+        hosts.map((host) => host.execOk(['/opt/redislabs/bin/rladmin', 'status', 'shards'])),
+      );
+      const rows = tables.flatMap((table) => table.split('\n')).filter((row) => row.startsWith('db:'));
+      return rows.every((row) => /\bOK\s*$/.test(row)) ? true : undefined;
     } catch {
       return undefined;
     }
