@@ -93,7 +93,7 @@ export function createKernelAddresses(options: {
     refuseShort(boundSeconds);
     await refuseUnderWay();
     const family = familyOf(change.from.address);
-    const { before, state } = await readStill();
+    const { before, state } = await readStill(change.link.name);
     const plan = kind === 'swap' ? planSwap(before, change) : planRehearsal(before, change);
     // What somebody left who died before it had cleared up: a timer of then would find the script of now.
     await disarm();
@@ -122,10 +122,23 @@ export function createKernelAddresses(options: {
     }
   };
 
+  /** Right after a boot the link-local address is still looked for elsewhere, and gets its route after that: what was read before could never be had back. */
+  const readSettled = async (link: string): Promise<NetworkSnapshot> => {
+    const until = clock.monotonic() + detectionTimeoutMs;
+    for (;;) {
+      const seen = await snapshot();
+      const settles = seen.addresses.some(
+        (bound) => bound.link === link && bound.flags.includes('tentative'),
+      );
+      if (!settles || clock.monotonic() > until) return seen;
+      await sleep(clock, detectionPollMs, new AbortController().signal);
+    }
+  };
+
   /** The kernel's state as both of our readers see it, when nothing changed between the two. */
-  const readStill = async (): Promise<{ before: NetworkSnapshot; state: string }> => {
+  const readStill = async (link: string): Promise<{ before: NetworkSnapshot; state: string }> => {
     for (let tries = 1; ; tries++) {
-      const before = await snapshot();
+      const before = await readSettled(link);
       const state = await succeed('sh', ['-c', stateScript]);
       const differences = compareSnapshots(before, await snapshot());
       if (differences.length === 0) return { before, state };

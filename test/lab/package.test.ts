@@ -133,7 +133,7 @@ describe('on a host without Node.js', () => {
     const may = (await n1.exec(['sh', '-c', 'echo -900 >/proc/self/oom_score_adj'])).exitCode === 0;
     const adjusted = await n1.readFile(`/proc/${await property(n1, 'MainPID')}/oom_score_adj`);
     expect(Number(adjusted)).toBe(may ? -900 : 0);
-    expect(await property(n1, 'WatchdogUSec')).toBe('30s');
+    expect(await property(n1, 'WatchdogUSec')).toBe('1min');
   });
 
   test('the agent starts at boot also where the network never comes up as a whole', async () => {
