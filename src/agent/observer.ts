@@ -1,19 +1,11 @@
 import type { Clock, Timer } from '../host/ports/clock.ts';
 import { asRlnetError } from '../protocol/errors.ts';
+import { untilBeat } from './beat.ts';
 import type { Reading } from './observations.ts';
 import { type Turn, untilTurn } from './table-turns.ts';
 
 /** What could not be read is read again after this, where its own pace is slower: an answer that is not known must not stay so for an hour. Milliseconds. */
 const tryAgainMs = 15_000;
-
-/**
- * Milliseconds until the next read. All keep one beat, so that what has one pace is read together and makes one new state; a beat that would leave
- * no half of a pace between two reads is left out.
- */
-function untilBeat(clock: Clock, everyMs: number): number {
-  const left = everyMs - (clock.monotonic() % everyMs);
-  return left < everyMs / 2 ? left + everyMs : left;
-}
 
 /** Something on this host that can be read, and perhaps says when it may have changed. */
 export interface Source<T> {
@@ -78,7 +70,8 @@ export class Observer<T> {
     const pace = turn?.everyMs ?? this.#source.everyMs ?? Number.POSITIVE_INFINITY;
     const everyMs = failed ? Math.min(pace, tryAgainMs) : pace;
     if (everyMs === Number.POSITIVE_INFINITY) return undefined;
-    if (turn === undefined) return untilBeat(this.#clock, everyMs);
+    // All keep one beat, so that what has one pace is read together and makes one new state.
+    if (turn === undefined) return untilBeat(this.#clock.monotonic(), everyMs);
     return untilTurn({ ...turn, everyMs }, this.#clock.wall(), this.#clock.monotonic() - this.#beganAt);
   }
 

@@ -1,4 +1,5 @@
 import type { Reachability } from '../../protocol/reachability.ts';
+import { untilBeat } from '../beat.ts';
 
 /** Pings go out at this pace, and misses are counted at it. */
 export const pingEveryMs = 500;
@@ -9,9 +10,7 @@ export const pingEveryMs = 500;
  */
 export function untilPings(host: string, wallMs: number): number {
   const isBetween = Buffer.from(host).reduce((sum, byte) => sum + byte, 0) % 2 === 1;
-  const past = (wallMs + (isBetween ? pingEveryMs / 2 : 0)) % pingEveryMs;
-  const left = pingEveryMs - past;
-  return left < pingEveryMs / 2 ? left + pingEveryMs : left;
+  return untilBeat(wallMs + (isBetween ? pingEveryMs / 2 : 0), pingEveryMs);
 }
 /** At so many misses in a row two other peers are asked whether they reach it. */
 export const missesToAsk = 3;
