@@ -6,6 +6,7 @@ import {
   compareSnapshots,
   type Difference,
   describeDifference,
+  type KernelAddress,
   type NetworkSnapshot,
   networkSnapshotSchema,
   parseLinks,
@@ -45,6 +46,9 @@ const longestTries = 5;
 
 /** Two names, so that a new timer is armed before the old one is stopped. */
 const timerNames = ['rlnet-take-back-a', 'rlnet-take-back-b'] as const;
+
+/** What is begun here is brought to its end. */
+const never = new AbortController().signal;
 
 /** What `flock` and the script below it end with when the change has been taken back. */
 const takenBackStatus = 75;
@@ -127,11 +131,9 @@ export function createKernelAddresses(options: {
     const until = clock.monotonic() + detectionTimeoutMs;
     for (;;) {
       const seen = await snapshot();
-      const settles = seen.addresses.some(
-        (bound) => bound.link === link && bound.flags.includes('tentative'),
-      );
+      const settles = seen.addresses.some((bound) => bound.link === link && isInDetection(bound));
       if (!settles || clock.monotonic() > until) return seen;
-      await sleep(clock, detectionPollMs, new AbortController().signal);
+      await sleep(clock, detectionPollMs, never);
     }
   };
 
@@ -172,7 +174,6 @@ export function createKernelAddresses(options: {
 
   const detectionEnds = async (address: Address): Promise<void> => {
     const until = clock.monotonic() + detectionTimeoutMs;
-    const never = new AbortController().signal;
     for (;;) {
       const { addresses } = parseLinks(await succeed('ip', ['-j', '-d', 'addr']));
       const bound = addresses.find((candidate) => candidate.address === address);
@@ -208,7 +209,7 @@ export function createKernelAddresses(options: {
           `Compare ip addr, ip route show table all and ip rule with ${path.change}.`,
         );
       }
-      await sleep(clock, settlePollMs, new AbortController().signal);
+      await sleep(clock, settlePollMs, never);
     }
   };
 
@@ -328,6 +329,11 @@ async function readSnapshot(exec: Exec, signal?: AbortSignal): Promise<NetworkSn
       'Look at ip monitor route for what changes them, and try again when it is quiet.',
     );
   }
+}
+
+/** Whether duplicate address detection goes on. */
+function isInDetection({ flags }: KernelAddress): boolean {
+  return flags.includes('tentative') && !flags.includes('dadfailed');
 }
 
 function refuseShort(boundSeconds: number): void {

@@ -49,6 +49,51 @@ describe.skipIf(!isRoot)('a standing change (needs root)', { concurrent: true },
     route add default via 10.1.0.1`;
   const change = changeOf('eth0 10.1.0.5/24 10.1.0.7/24');
 
+  it('can be taken back also where another address of the link was still in detection when it began', async () => {
+    await using namespace = await openHost(host);
+    await using kernel = await kernelAddressesOf(namespace.exec);
+    const detecting = 'echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad; exec ip addr add fd09::5/64 dev eth0';
+    await namespace.exec.run('sh', ['-c', detecting], { timeoutMs: 10_000 });
+    await kernel.swap(change, boundSeconds);
+    // What comes with the end of the detection has come by then.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await kernel.takeBack();
+    expect(await kernel.standing()).toBeUndefined();
+  });
+
+  it.each([
+    ['IPv4', change],
+    ['IPv6', changeOf('eth0 fd01::5/64 fd01::7/64')],
+  ])(
+    'waits for the word that nobody else has the address, and is taken back where somebody has (%s)',
+    async (_, wanted) => {
+      await using namespace = await openHost(`${host}
+      addr add fd01::5/64 dev eth0 nodad`);
+      await using kernel = await kernelAddressesOf(namespace.exec);
+      const bound = async (): Promise<string[]> =>
+        (await kernel.snapshot()).addresses.flatMap(({ address, flags }) =>
+          flags.includes('deprecated') || flags.includes('tentative') ? [] : address,
+        );
+      const before = await kernel.snapshot();
+      const word = Promise.withResolvers<void>();
+      const swapped = kernel.swap(wanted, boundSeconds, word.promise);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      expect(await bound()).toContain(wanted.from.address);
+      expect(await bound()).not.toContain(wanted.to.address);
+      word.resolve();
+      await swapped;
+      expect(await bound()).toContain(wanted.to.address);
+      await kernel.takeBack();
+
+      const taken = new Error('somebody has it');
+      await expect(kernel.swap(wanted, boundSeconds, Promise.reject(taken))).rejects.toThrow(
+        'somebody has it',
+      );
+      expect(await kernel.standing()).toBeUndefined();
+      expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
+    },
+  );
+
   it('stays when it is kept, and is then nothing that could be taken back', async () => {
     await using namespace = await openHost(host);
     await using kernel = await kernelAddressesOf(namespace.exec);
