@@ -63,7 +63,7 @@ describe('a renumbering', () => {
   });
 
   it('goes back to the old address where the owner of the network took the new one away, and none is left', async () => {
-    expect(ends(await tell(ownerLoses(2), 'a'))).toEqual(['rolled_back ADDRESS_CHANGE_REFUSED']);
+    expect(ends(await tell(ownerLoses(2), 'a'))).toEqual(['rolled_back KERNEL_NOT_AS_PLANNED']);
   });
 
   it('ends in the rehearsal where the new gateway does not answer, and goes on where it does', async () => {

@@ -116,6 +116,13 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       // Left by a run before this one: a swap that is whole and stands is gone on from, anything else is taken back.
       if (standing !== undefined && (standing.kind !== 'swap' || standing.takenBack || !swapped))
         await kernel.takeBack();
+      if (standing === undefined && bound.is === 'not_done' && old.is === 'not_done') {
+        throw new RlnetError(
+          'KERNEL_NOT_AS_PLANNED',
+          `Neither ${change.from.address} nor ${address} is there: the new address was, and somebody has taken it away.`,
+          `Find out whether ${plan.owner} did so as it took its files up (journalctl, ip monitor) before you plan anew.`,
+        );
+      }
       if (!swapped) {
         const free = bound.is === 'done' ? undefined : askEverybody(deps, plan, address);
         await kernel.swap(change, plan.bounds.readdress, free);

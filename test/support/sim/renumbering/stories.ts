@@ -33,7 +33,7 @@ export function ownerLoses(uid: number): Story {
     name: `owner-loses-${uid}`,
     nodes: 3,
     uids: [uid],
-    ends: ['rolled_back ADDRESS_CHANGE_REFUSED'],
+    ends: ['rolled_back KERNEL_NOT_AS_PLANNED'],
     meanwhile: async ({ kernel, cluster, plans }) => {
       for (const { host } of plans) {
         const agent = cluster.agent(host);
