@@ -25,7 +25,7 @@ export function inTransientUnits(exec: Exec, files: Files): Pick<Exec, 'run'> {
       started += 1;
       const unit = `rlnet-run-${process.pid}-${started}.service`;
       const properties = [
-        // Of its start and end nothing is said, so that a command every 12 s does not fill the journal.
+        // Of its start and end nothing is said, so that a command every few seconds does not fill the journal.
         'LogLevelMax=warning',
         `TimeoutStopSec=${stopSeconds}`,
         `RuntimeMaxSec=${options.timeoutMs + marginMs}ms`,

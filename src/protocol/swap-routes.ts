@@ -105,7 +105,8 @@ function whatIsWanted(
 ): { routes: Route[]; changed: ReadonlySet<Route> } {
   const news = new Map([...made.after].filter(([text]) => !made.before.has(text)));
   const changed = new Set<Route>();
-  const texts = new Set(
+  /** Routes that stay as they are, and by and by those that come. */
+  const there = new Set(
     before.filter((route) => textOf(changeRoute(route, change, untouched)) === textOf(route)).map(textOf),
   );
   const routes = before.flatMap((route): Route[] => {
@@ -119,14 +120,14 @@ function whatIsWanted(
     const next = changeRoute(route, change, untouched);
     if (textOf(next) === text) {
       const another = routeOfNewNetwork(route, change, to);
-      if (another === undefined || texts.has(textOf(another))) return [next];
-      texts.add(textOf(another));
+      if (another === undefined || there.has(textOf(another))) return [next];
+      there.add(textOf(another));
       return [next, another];
     }
     changed.add(route);
     // Another address has brought the route of the new network along already.
-    if (texts.has(textOf(next))) return [];
-    texts.add(textOf(next));
+    if (there.has(textOf(next))) return [];
+    there.add(textOf(next));
     return [next];
   });
   return { routes: [...routes, ...news.values()], changed };

@@ -334,7 +334,7 @@ export interface TableChanges {
   readsEachMinute: number;
 }
 
-/** How long agents have to see a change of the table; a host reads it every 12 s. */
+/** How long agents have to see a change of the table; of three hosts each reads it every 12 s, and of nine one every 4 s. */
 const seeTableMs = 20_000;
 
 /**
