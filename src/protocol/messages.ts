@@ -14,6 +14,9 @@ export const maxMessageBytes = 64 * 1024;
 /** Nor one on a control socket, where a view of a hundred hosts has to pass whole. */
 export const maxLocalMessageBytes = 4 * 1024 * 1024;
 
+/** No echo is held for longer than this, milliseconds. */
+const maxEchoHeldMs = 10_000;
+
 const idSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 
 const helloSchema = v.object({
@@ -45,7 +48,16 @@ const errorReportSchema = v.object({
  */
 export const messageSchemas = [
   helloSchema,
-  v.object({ type: v.literal('ping'), nonce: idSchema }),
+  v.object({
+    type: v.literal('ping'),
+    nonce: idSchema,
+    /** The echo may come with a ping of the other side's, if it comes within so many milliseconds; else at once, as a pong. */
+    withinMs: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(maxEchoHeldMs))),
+    /** The echo of a ping that allowed it, and for how long it was held, milliseconds. */
+    echo: v.optional(
+      v.object({ nonce: idSchema, heldMs: v.pipe(v.number(), v.minValue(0), v.maxValue(maxEchoHeldMs)) }),
+    ),
+  }),
   /** Only the echo of a nonce that I sent proves that the path works both ways. */
   v.object({ type: v.literal('pong'), nonce: idSchema }),
   v.object({ type: v.literal('state'), state: hostStateSchema }),

@@ -35,6 +35,8 @@ export interface LinkHandlers {
   state: (state: HostState) => void;
   /** Answers a request of the other side; what it rejects with goes back as an error. `signal` aborts when the answer is not wanted any more. */
   request: (id: string, method: string, params: unknown, signal: AbortSignal) => Promise<unknown>;
+  /** Milliseconds until this side's next ping over the link, with which an echo can go; Infinity where none is to come. */
+  untilPing: () => number;
   /** Called exactly once; with a refusal where this side ended it because the other one broke a rule. */
   closed: (reason: string, refusal?: RefusalCode) => void;
 }
@@ -56,6 +58,8 @@ export class Link {
   /** Pings that were not echoed yet: nonce to the monotonic time of sending. */
   readonly #pings = new Map<string, number>();
   readonly #proofs = new Map<string, () => void>();
+  /** A ping of the other side's whose echo goes with our next ping, and when it came, monotonic. */
+  #held: { nonce: string; at: number } | undefined;
   readonly #waiting = new Map<string, Waiting>();
   readonly #answering = new Map<string, AbortController>();
   readonly #helloTimer: Timer;
@@ -64,8 +68,8 @@ export class Link {
   readonly #allowance: Allowance;
   /** Monotonic time of the newest echo of a ping of ours: the path worked both ways then. */
   echoedAt: number | undefined;
-  /** Monotonic time at which anything arrived last: the path from there worked then. */
-  heardAt: number;
+  /** Monotonic time of the newest ping of the other side's: the path from there worked then. */
+  pingedAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds that the newest echo took. */
   roundTripMs: number | undefined;
   /** The code with which either side has ended it on purpose. */
@@ -79,8 +83,7 @@ export class Link {
     this.#clock = clock;
     this.#random = random;
     this.#handlers = handlers;
-    this.heardAt = clock.monotonic();
-    this.#allowance = new Allowance(messageRate, this.heardAt);
+    this.#allowance = new Allowance(messageRate, clock.monotonic());
     this.#helloTimer = clock.after(helloTimeoutMs, () =>
       this.end('refused', `no hello within ${helloTimeoutMs} ms`, 'hello'),
     );
@@ -106,12 +109,23 @@ export class Link {
     this.#send({ type: 'state', state });
   }
 
-  /** Sends a ping; its echo shows in `echoedAt`. Gives back the nonce. */
-  ping(): string {
+  /**
+   * Sends a ping; its echo shows in `echoedAt`. Gives back the nonce.
+   * @param withinMs how long the other side may hold the echo, for a ping of its own to take it along
+   */
+  ping(withinMs?: number): string {
     const nonce = this.#random.id();
+    const now = this.#clock.monotonic();
     if (this.#pings.size >= maxPings) this.#pings.delete([...this.#pings.keys()][0] ?? '');
-    this.#pings.set(nonce, this.#clock.monotonic());
-    this.#send({ type: 'ping', nonce });
+    this.#pings.set(nonce, now);
+    const held = this.#held;
+    this.#held = undefined;
+    this.#send({
+      type: 'ping',
+      nonce,
+      ...(withinMs === undefined ? {} : { withinMs }),
+      ...(held === undefined ? {} : { echo: { nonce: held.nonce, heldMs: now - held.at } }),
+    });
     return nonce;
   }
 
@@ -203,7 +217,6 @@ export class Link {
       this.end('badMessage', thrown.message, 'message');
       return;
     }
-    this.heardAt = now;
     if (message === undefined) return;
     if (this.#peer !== undefined) this.#handle(message, now);
     else if (message.type === 'hello') this.#greet(message);
@@ -225,10 +238,12 @@ export class Link {
         this.end('refused', 'a second hello', 'hello');
         return;
       case 'ping':
-        this.#send({ type: 'pong', nonce: message.nonce });
+        this.pingedAt = now;
+        if (message.echo !== undefined) this.#echoed(message.echo.nonce, now - message.echo.heldMs, now);
+        this.#echo(message, now);
         return;
       case 'pong':
-        this.#echoed(message.nonce, now);
+        this.#echoed(message.nonce, now, now);
         return;
       case 'state':
         // A host speaks for itself and for nobody else.
@@ -269,13 +284,20 @@ export class Link {
     }
   }
 
-  #echoed(nonce: string, now: number): void {
+  #echo({ nonce, withinMs }: Extract<Message, { type: 'ping' }>, now: number): void {
+    const canWait = withinMs !== undefined && this.#held === undefined;
+    if (canWait && this.#handlers.untilPing() <= withinMs) this.#held = { nonce, at: now };
+    else this.#send({ type: 'pong', nonce });
+  }
+
+  /** @param backAt when the echo would have come, had it not been held there */
+  #echoed(nonce: string, backAt: number, now: number): void {
     const sentAt = this.#pings.get(nonce);
     // Not a nonce of ours: it proves nothing.
     if (sentAt === undefined) return;
     this.#pings.delete(nonce);
     this.echoedAt = now;
-    this.roundTripMs = now - sentAt;
+    this.roundTripMs = Math.max(0, backAt - sentAt);
     this.#proofs.get(nonce)?.();
     this.#proofs.delete(nonce);
   }

@@ -13,7 +13,7 @@ import { Dialler } from './dialler.ts';
 import { Link } from './link.ts';
 import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
-import { lateMs, pingEveryMs, untilPings } from './reachability.ts';
+import { lateMs, type Side, untilPings } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
@@ -92,7 +92,8 @@ export class Mesh {
   readonly #twins = new Map<string, number>();
   #own: Address | undefined;
   readonly #listening: Listening;
-  #nextTick: { due: number; timer: Timer };
+  /** By the side that is pinged then. */
+  readonly #nextTicks: Record<Side, { due: number; timer: Timer }>;
   #closed = false;
 
   constructor(deps: MeshDependencies) {
@@ -102,7 +103,7 @@ export class Mesh {
       connected: (channel) => this.#meet(channel),
       refused: (refusal) => this.#note(refusal),
     });
-    this.#nextTick = this.#tickIn(pingEveryMs);
+    this.#nextTicks = { lower: this.#tickIn('lower'), higher: this.#tickIn('higher') };
   }
 
   /**
@@ -233,7 +234,7 @@ export class Mesh {
 
   async close(reason: string): Promise<void> {
     this.#closed = true;
-    this.#nextTick.timer.cancel();
+    for (const { timer } of Object.values(this.#nextTicks)) timer.cancel();
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
     for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
@@ -312,6 +313,10 @@ export class Mesh {
         changed();
       },
       request: (id, method, params, signal) => this.#answer(host, id, method, params, signal),
+      untilPing: () =>
+        this.#peers.get(host)?.link === link
+          ? this.#nextTicks[this.#sideOf(host)].due - clock.monotonic()
+          : Number.POSITIVE_INFINITY,
       closed: (reason, refusal) => {
         this.#greeting.delete(link);
         if (refusal !== undefined) this.#note({ code: refusal, reason, from: channel.address });
@@ -469,17 +474,23 @@ export class Mesh {
 
   // Detection.
 
-  #tickIn(ms: number): { due: number; timer: Timer } {
-    const { clock } = this.#deps;
-    return { due: clock.monotonic() + ms, timer: clock.after(ms, () => this.#tick()) };
+  #sideOf(host: string): Side {
+    return host < this.#deps.state().host ? 'lower' : 'higher';
   }
 
-  #tick(): void {
+  #tickIn(side: Side): { due: number; timer: Timer } {
+    const { clock } = this.#deps;
+    const ms = untilPings(side, clock.wall());
+    return { due: clock.monotonic() + ms, timer: clock.after(ms, () => this.#tick(side)) };
+  }
+
+  #tick(side: Side): void {
     const { clock } = this.#deps;
     const now = clock.monotonic();
-    const late = now - this.#nextTick.due > lateMs;
+    const late = now - this.#nextTicks[side].due > lateMs;
     let news = false;
     for (const peer of this.#peers.values()) {
+      if (this.#sideOf(peer.host) !== side) continue;
       peer.count(late);
       if (peer.isDoubted && !late) void this.#askWitnesses(peer);
       if (peer.judge()) news = true;
@@ -489,7 +500,7 @@ export class Mesh {
     for (const { host, seenAt } of this.#troubles.values()) {
       if (now - seenAt > troubleMs) news = this.#troubles.delete(host);
     }
-    this.#nextTick = this.#tickIn(untilPings(this.#deps.state().host, clock.wall()));
+    this.#nextTicks[side] = this.#tickIn(side);
     if (news) this.#deps.changed();
   }
 

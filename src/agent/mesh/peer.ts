@@ -5,6 +5,7 @@ import type { HostState } from '../../protocol/state.ts';
 import type { Link } from './link.ts';
 import {
   closedVerdictMs,
+  echoWithinMs,
   judge,
   lateMs,
   missesToAsk,
@@ -17,6 +18,7 @@ import {
 const lossWindow = 60;
 /** What comes so soon after the silence began may have been under way when the way was cut, and shows nothing. */
 const underWayMs = 100;
+const noTestimony: ReadonlyMap<string, boolean> = new Map();
 /** A link that closes counts as so many misses at once: one more, and the witnesses are asked. */
 const missesOfClosedLink = 2;
 
@@ -55,7 +57,7 @@ export class Peer {
   #silentSince: number | undefined;
   /** Whether something of the peer's came since, over the link that it began on. */
   #heard = false;
-  #outcomes: boolean[] = [];
+  readonly #outcomes: boolean[] = [];
   readonly #witnesses = new Map<string, { reaches: boolean; at: number }>();
   #state: HostState | undefined;
   #reachability: Reachability;
@@ -97,7 +99,8 @@ export class Peer {
     this.#pingedAt = undefined;
     this.#trust();
     this.judge();
-    this.ping();
+    // Its echo is to come at once: by when the next ping is due does not depend on this one.
+    this.#ping();
   }
 
   /** @param news called where the verdict falls without a ping that is due */
@@ -123,9 +126,13 @@ export class Peer {
   }
 
   ping(): void {
+    this.#ping(echoWithinMs);
+  }
+
+  #ping(withinMs?: number): void {
     if (this.#link === undefined) return;
     this.#pingedAt = this.#clock.monotonic();
-    this.#link.ping();
+    this.#link.ping(withinMs);
   }
 
   /**
@@ -148,7 +155,7 @@ export class Peer {
       this.#silentSince ??= this.#pingedAt;
       this.misses += 1;
     }
-    if (!late) this.#outcomes = [...this.#outcomes, echoed].slice(-lossWindow);
+    if (!late && this.#outcomes.push(echoed) > lossWindow) this.#outcomes.shift();
     return this.misses;
   }
 
@@ -168,7 +175,8 @@ export class Peer {
     if (round !== this.round || this.#silentSince === undefined) return;
     const at = this.#clock.monotonic();
     this.#witnesses.set(witness, {
-      reaches: echoAgeMs !== undefined && at - echoAgeMs > this.#silentSince,
+      // Until then the ping without an echo may have arrived, and the peer have held the echo when the end came.
+      reaches: echoAgeMs !== undefined && at - echoAgeMs > this.#silentSince + echoWithinMs,
       at,
     });
   }
@@ -178,7 +186,7 @@ export class Peer {
     const before = this.#reachability;
     const link = this.#link;
     const silentFrom = (this.#silentSince ?? Number.POSITIVE_INFINITY) + underWayMs;
-    if (link !== undefined && link.heardAt > silentFrom) this.#heard = true;
+    if (link !== undefined && link.pingedAt > silentFrom) this.#heard = true;
     const evidence = {
       misses: this.misses,
       noLink: link === undefined ? this.#noLink : undefined,
@@ -208,7 +216,8 @@ export class Peer {
     };
   }
 
-  #freshTestimony(): Map<string, boolean> {
+  #freshTestimony(): ReadonlyMap<string, boolean> {
+    if (this.#witnesses.size === 0) return noTestimony;
     const oldest = this.#clock.monotonic() - testimonyMs;
     for (const [witness, { at }] of this.#witnesses) if (at < oldest) this.#witnesses.delete(witness);
     return new Map([...this.#witnesses].map(([witness, { reaches }]) => [witness, reaches]));

@@ -3,15 +3,21 @@ import { untilBeat } from '../beat.ts';
 
 /** Pings go out at this pace, and misses are counted at it. */
 export const pingEveryMs = 500;
+/** What a host's peers are to it: a host with a lower name pings one with a higher name, and is pinged half a pause later. */
+export type Side = 'lower' | 'higher';
 /**
- * Milliseconds until the next pings, by the wall clock: agents ping together as far as their clocks go together, so that a host wakes up twice in that time
- * for what its peers send, and not once for each, which costs it a third less. About half of the hosts do so in between: what comes from a peer after a ping
- * of ours, and is no echo, tells that the way there is lost and not the peer. After a clock has jumped, one pause is half as long or half as long again.
+ * Milliseconds until the next pings to the peers of one side, by the wall clock. Where the clocks of two hosts go together each ping comes half a
+ * pause after one of the other's, whose echo it takes along: one message for two, and a host wakes up twice in a pause for all of its peers and not once for each.
+ * After a clock has jumped, one pause is half as long or half as long again.
  */
-export function untilPings(host: string, wallMs: number): number {
-  const isBetween = Buffer.from(host).reduce((sum, byte) => sum + byte, 0) % 2 === 1;
-  return untilBeat(wallMs + (isBetween ? pingEveryMs / 2 : 0), pingEveryMs);
+export function untilPings(side: Side, wallMs: number): number {
+  return untilBeat(wallMs + (side === 'lower' ? pingEveryMs / 2 : 0), pingEveryMs);
 }
+/**
+ * An echo may wait so long for a ping to go with, milliseconds: half a pause, and what two clocks may differ by. Where they differ by more echoes come at once, by
+ * themselves.
+ */
+export const echoWithinMs = 300;
 /** At so many misses in a row two other peers are asked whether they reach it. */
 export const missesToAsk = 3;
 /** At so many the verdict falls. */

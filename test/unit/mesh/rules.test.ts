@@ -211,18 +211,20 @@ it('redials soon where nobody answered, later where it was refused, and never gi
 });
 
 describe('the time until the next pings', () => {
-  it('ends for hosts with one clock at two moments, one in the middle between the other', () => {
-    const moments = ['n1', 'n2', 'n3', 'n4'].map((host) => (1_000 + untilPings(host, 1_000)) % pingEveryMs);
-    expect(moments).toEqual([250, 0, 250, 0]);
+  it('ends for two hosts with one clock at moments of which each is in the middle between the other', () => {
+    const moments = (['higher', 'lower'] as const).map(
+      (side) => (1_000 + untilPings(side, 1_000)) % pingEveryMs,
+    );
+    expect(moments).toEqual([0, 250]);
   });
 
   it('is a pause, give or take half of one, whatever the clock says', () => {
     fc.assert(
-      fc.property(fc.string(), fc.integer({ min: 0, max: 2 ** 42 }), (host, wall) => {
-        const first = untilPings(host, wall);
+      fc.property(fc.constantFrom('lower', 'higher'), fc.integer({ min: 0, max: 2 ** 42 }), (side, wall) => {
+        const first = untilPings(side, wall);
         expect(first).toBeGreaterThanOrEqual(pingEveryMs / 2);
         expect(first).toBeLessThanOrEqual(pingEveryMs * 1.5);
-        expect(untilPings(host, wall + first)).toBe(pingEveryMs);
+        expect(untilPings(side, wall + first)).toBe(pingEveryMs);
       }),
     );
   });

@@ -105,9 +105,9 @@ describe('over a link, a peer of another version', () => {
     expect(n1.mesh.refusals()).toEqual({});
   });
 
-  test('knows what docs/wire-protocol.md says and no code of ours, and is a peer like any other', async () => {
-    const n1 = await start(35, 'n1');
-    const origin = await visitor(35);
+  /** A peer that knows what docs/wire-protocol.md says and no code of ours. */
+  async function peerOnWire(last: number) {
+    const origin = await visitor(last);
     const { socket, head } = await vi.waitFor(async () => {
       const wire = await webSocket(origin);
       expect(wire.head()).toContain('101 Switching Protocols');
@@ -116,7 +116,8 @@ describe('over a link, a peer of another version', () => {
     onTestFinished(() => {
       socket.destroy();
     });
-    const types: string[] = [];
+    const heard: Record<string, unknown>[] = [];
+    const answers = new Map<string, (message: Record<string, unknown>) => void>();
     const send = (message: object): boolean => socket.write(frame(JSON.stringify(message)));
     let waiting = Buffer.from(head(), 'latin1').subarray(head().indexOf('\r\n\r\n') + 4);
     const read = (): void => {
@@ -128,12 +129,8 @@ describe('over a link, a peer of another version', () => {
         if (waiting.length < 2 || waiting.length < end) return;
         const message = JSON.parse(waiting.toString('utf8', start, end)) as Record<string, unknown>;
         waiting = waiting.subarray(end);
-        types.push(String(message['type']));
-        if (message['type'] === 'ping') send({ type: 'pong', nonce: message['nonce'] });
-        if (message['type'] === 'request') {
-          const error = { code: 'METHOD_UNKNOWN', message: 'None is known here.', remedy: 'Ask another.' };
-          send({ type: 'response', id: message['id'], error });
-        }
+        heard.push(message);
+        answers.get(String(message['type']))?.(message);
       }
     };
     socket.on('data', (chunk: Buffer) => {
@@ -141,7 +138,18 @@ describe('over a link, a peer of another version', () => {
       read();
     });
     send(JSON.parse(helloOf(origin)) as object);
-    read();
+    setImmediate(read);
+    return { heard, send, answer: answers.set.bind(answers) };
+  }
+
+  test('knows what docs/wire-protocol.md says and no code of ours, and is a peer like any other', async () => {
+    const n1 = await start(35, 'n1');
+    const wire = await peerOnWire(35);
+    wire.answer('ping', ({ nonce }) => wire.send({ type: 'pong', nonce }));
+    wire.answer('request', ({ id }) => {
+      const error = { code: 'METHOD_UNKNOWN', message: 'None is known here.', remedy: 'Ask another.' };
+      wire.send({ type: 'response', id, error });
+    });
     await vi.waitFor(() => {
       const [peer] = n1.mesh.peers();
       expect(peer).toMatchObject({ host: 'visitor', linked: true, loss: 0 });
@@ -150,7 +158,43 @@ describe('over a link, a peer of another version', () => {
     await expect(n1.mesh.request('visitor', 'links', {}, 5_000)).rejects.toMatchObject({
       code: 'METHOD_UNKNOWN',
     });
-    expect(types.slice(0, 2)).toEqual(['hello', 'state']);
+    expect(wire.heard.slice(0, 2).map(({ type }) => type)).toEqual(['hello', 'state']);
+  });
+
+  test('holds echoes for its own pings and lets them be held, which each side may and none has to', async () => {
+    const n1 = await start(36, 'n1');
+    const wire = await peerOnWire(36);
+    wire.answer('ping', ({ nonce }) => {
+      setTimeout(
+        () => wire.send({ type: 'ping', nonce: `after ${String(nonce)}`, echo: { nonce, heldMs: 200 } }),
+        200,
+      );
+    });
+    const heard = (type: string, nonce: string): Promise<Record<string, unknown>> =>
+      vi.waitFor(() => {
+        const found = wire.heard.find(
+          (message) =>
+            message['type'] === type &&
+            (type === 'pong' ? message['nonce'] : (message['echo'] as { nonce?: string })?.nonce) === nonce,
+        );
+        if (found === undefined) throw new Error(`no ${type} for ${nonce}`);
+        return found;
+      }, patience);
+    await vi.waitFor(() => {
+      const [peer] = n1.mesh.peers();
+      expect(peer).toMatchObject({ host: 'visitor', linked: true, loss: 0 });
+      // Held there for 200 ms, which is no part of the way.
+      expect(peer?.roundTripMs).toBeLessThan(150);
+    }, patience);
+    wire.send({ type: 'ping', nonce: 'at-once' });
+    await heard('pong', 'at-once');
+    wire.send({ type: 'ping', nonce: 'when-it-suits', withinMs: 2_000 });
+    wire.send({ type: 'ping', nonce: 'no-room', withinMs: 2_000 });
+    await heard('pong', 'no-room');
+    const { echo } = await heard('ping', 'when-it-suits');
+    expect((echo as { heldMs: number }).heldMs).toBeGreaterThan(0);
+    wire.send({ type: 'ping', nonce: 'cannot-wait', withinMs: 0 });
+    await heard('pong', 'cannot-wait');
   });
 
   test('speaks versions 1 to 9, and is linked', async () => {
