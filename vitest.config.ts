@@ -36,6 +36,7 @@ export default defineConfig({
           include: ['test/lab/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 600_000,
+          runner: './test/support/begin-by.ts',
           fileParallelism: false,
         },
       },

@@ -80,7 +80,7 @@ async function checkFast(): Promise<void> {
 }
 
 async function runTier(tier: Tier): Promise<void> {
-  const { name, limitMinutes, hindrance } = tier;
+  const { name, limitMinutes, beginMinutes, hindrance } = tier;
   console.log(`\n== ${name}`);
   const files = globSync(`test/${name}/**/*.test.ts`);
   if (files.length === 0) return tell(name, 'has no tests yet', nothing);
@@ -95,6 +95,10 @@ async function runTier(tier: Tier): Promise<void> {
   const began = performance.now();
   const minutesGone = (): number => (performance.now() - began) / 60_000;
   const limit = full ? 8 * limitMinutes : limitMinutes;
+  const beginBy: Record<string, string> =
+    full || beginMinutes === undefined
+      ? {}
+      : { RLNET_TEST_BEGIN_BY: `${Date.now() + beginMinutes * 60_000}` };
   let sumOfRuns = nothing;
   const failures: string[] = [];
   for (const [index, args] of runsOf(tier, files).entries()) {
@@ -103,7 +107,7 @@ async function runTier(tier: Tier): Promise<void> {
       process.execPath,
       ['node_modules/vitest/vitest.mjs', ...args],
       limit - minutesGone(),
-      { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0' },
+      { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0', ...beginBy },
     );
     const totals = readTotals(totalsFile);
     if (totals === undefined) failures.push(`${failure ?? 'ended'} before it had totals`);

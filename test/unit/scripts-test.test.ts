@@ -17,6 +17,7 @@ const config = `
   export default defineConfig({
     test: {
       maxWorkers: 1,
+      runner: '${join(checkout, 'test/support/begin-by.ts')}',
       reporters: ['default', '${join(checkout, 'test/support/totals-reporter.ts')}'],
       projects: [project('unit'), project('sim')],
     },
@@ -26,6 +27,7 @@ const config = `
 async function runTiers(
   files: Record<string, string>,
   args: readonly string[],
+  env: Record<string, string> = {},
 ): Promise<{ status: number; lines: string[] }> {
   const project = await temporaryDirectory();
   const all = {
@@ -42,7 +44,7 @@ async function runTiers(
     const child = execFile(
       process.execPath,
       [join(checkout, 'scripts/test.d/main.ts'), ...args],
-      { cwd: project, env: { ...process.env, NO_COLOR: '1' } },
+      { cwd: project, env: { ...process.env, NO_COLOR: '1', ...env } },
       (_error, stdout, stderr) =>
         resolve(withoutOthers(child.exitCode ?? -1, `${stderr}${stdout}`.trimEnd().split('\n'))),
     );
@@ -126,6 +128,18 @@ describe('scripts/test', { timeout: 60_000 }, () => {
     await expect.poll(() => (existsSync(commandLine) ? readFileSync(commandLine, 'utf8') : '')).toBe('');
   });
 
+  it('skips whole the files that would begin too late', async () => {
+    const late = `
+      import { beforeAll, describe, it } from 'vitest';
+      beforeAll(() => { throw new Error('a lab comes up') });
+      describe('a suite', () => { it('passes', () => {}); it.skip('is skipped', () => {}); });`;
+    const files = { 'test/unit/a.test.ts': late, 'test/sim/a.test.ts': passing };
+    const begun = async (by: number) =>
+      (await runTiers(files, ['unit', 'sim'], { RLNET_TEST_BEGIN_BY: `${by}` })).lines.at(-1);
+    expect(await begun(Date.now() - 1)).toBe('0 passed, 0 failed, 3 skipped');
+    expect(await begun(Date.now() + 3_600_000)).toBe('1 passed, 1 failed, 2 skipped');
+  });
+
   it('asks for samples unless --full is given', async () => {
     const sampling = `
       import { it, expect } from 'vitest';
@@ -154,8 +168,8 @@ describe('the runs of a tier', () => {
   it('are one of all files, unless some are to be alone', () => {
     expect(runsOf(tier, files)).toEqual([['run', '--project', 'lab']]);
     expect(filesOf(['test/lab/b.test.ts'])).toEqual([
-      ['test/lab/a.test.ts', 'test/lab/c.test.ts'],
       ['test/lab/b.test.ts'],
+      ['test/lab/a.test.ts', 'test/lab/c.test.ts'],
     ]);
     expect(filesOf(files)).toEqual([files]);
     expect(filesOf([])).toEqual([files]);
