@@ -144,7 +144,7 @@ describe('in a cluster of three', () => {
     expect(await n1.execOk(['rlnet', 'lock', 'show'])).toContain('nobody has the lock');
   });
 
-  test('a proof by a boot restarts the host twice, while follow loses its own agent for a while and goes on', {
+  test.runIf(full)('a proof by a boot restarts the host twice, while follow loses its own agent for a while and goes on', {
     timeout: 2 * patienceMs,
   }, async () => {
     const shards = await acceptingShards(n1);
