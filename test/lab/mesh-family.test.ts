@@ -80,10 +80,14 @@ test('the sockets of a full mesh on dual-stack hosts are all of the internal fam
     await using watch = await watchFrom(node);
     await watch.until('a whole mesh', isWhole);
     const others = nodes.filter((other) => other !== node);
-    // A connection that is on its way to being refused is of this family too; only the nodes' own are links.
-    const ends = (await remoteEnds(node)).filter(
-      (end) => end !== `[${stranger.address('internal', 'ipv6')}]`,
-    );
+    // Where both ends dialled, the second connection of the pair may still be on its way out.
+    const ends = await waitFor('one connection to each other node', { timeoutMs: 10_000 }, async () => {
+      // A connection that is on its way to being refused is of this family too; only the nodes' own are links.
+      const all = (await remoteEnds(node)).filter(
+        (end) => end !== `[${stranger.address('internal', 'ipv6')}]`,
+      );
+      return all.length === others.length ? all : undefined;
+    });
     expect(ends.sort()).toEqual(others.map((other) => `[${other.address('internal', 'ipv6')}]`).sort());
   }
 });
