@@ -144,35 +144,39 @@ describe('in a cluster of three', () => {
     expect(await n1.execOk(['rlnet', 'lock', 'show'])).toContain('nobody has the lock');
   });
 
-  test.runIf(full)('a proof by a boot restarts the host twice, while follow loses its own agent for a while and goes on', {
-    timeout: 2 * patienceMs,
-  }, async () => {
-    const shards = await acceptingShards(n1);
-    const planId = await begin(n1, node, '10.77.0.154/24', ['--prove-by-reboot', ...shards]);
-    const follow = n3.exec(['rlnet', 'renumber', 'follow', planId], { timeoutMs: 2 * patienceMs });
-    await recorded(n1, planId, 'the node to rejoin', (record) => {
-      return record.type === 'done' && record.step === 'start';
-    });
-    await n3.execOk(['systemctl', 'stop', 'rlnet']);
-    await sleep(3_000);
-    await n3.execOk(['systemctl', 'start', 'rlnet']);
-    const end = await ended(n1, planId);
-    expect(end, JSON.stringify(end.records, null, 1)).toMatchObject({ outcome: 'done' });
-    const boots = new Set(end.records.flatMap((record) => ('at' in record ? record.at.bootId : [])));
-    expect(boots.size).toBe(3);
-    const followed = await follow;
-    expect(followed.exitCode).toBe(0);
-    expect(followed.stdout).toMatch(/; waiting\n/);
-    for (const step of ['claim', 'restart', 'rejoin', 'prove', 'release'])
-      expect(followed.stdout).toMatch(new RegExp(` ${step} done: `));
-    expect(await n2.execOk(['rlnet', 'renumber', 'show', planId, '--timing'])).toMatch(/prove/);
-    await waitUntilWell(lab.hosts);
-    expect(await whereabouts(n2, node, n1)).toMatchObject({
-      rs: '10.77.0.154',
-      status: 'OK',
-      kernel: ['10.77.0.154', old[1]],
-    });
-  });
+  test.runIf(full)(
+    'a proof by a boot restarts the host twice, while follow loses its own agent for a while and goes on',
+    {
+      timeout: 2 * patienceMs,
+    },
+    async () => {
+      const shards = await acceptingShards(n1);
+      const planId = await begin(n1, node, '10.77.0.154/24', ['--prove-by-reboot', ...shards]);
+      const follow = n3.exec(['rlnet', 'renumber', 'follow', planId], { timeoutMs: 2 * patienceMs });
+      await recorded(n1, planId, 'the node to rejoin', (record) => {
+        return record.type === 'done' && record.step === 'start';
+      });
+      await n3.execOk(['systemctl', 'stop', 'rlnet']);
+      await sleep(3_000);
+      await n3.execOk(['systemctl', 'start', 'rlnet']);
+      const end = await ended(n1, planId);
+      expect(end, JSON.stringify(end.records, null, 1)).toMatchObject({ outcome: 'done' });
+      const boots = new Set(end.records.flatMap((record) => ('at' in record ? record.at.bootId : [])));
+      expect(boots.size).toBe(3);
+      const followed = await follow;
+      expect(followed.exitCode).toBe(0);
+      expect(followed.stdout).toMatch(/; waiting\n/);
+      for (const step of ['claim', 'restart', 'rejoin', 'prove', 'release'])
+        expect(followed.stdout).toMatch(new RegExp(` ${step} done: `));
+      expect(await n2.execOk(['rlnet', 'renumber', 'show', planId, '--timing'])).toMatch(/prove/);
+      await waitUntilWell(lab.hosts);
+      expect(await whereabouts(n2, node, n1)).toMatchObject({
+        rs: '10.77.0.154',
+        status: 'OK',
+        kernel: ['10.77.0.154', old[1]],
+      });
+    },
+  );
 });
 
 /** Accepts the shards that only node 2 has, if there are any. */

@@ -77,7 +77,8 @@ it('a way that is lost in one direction is said to be the way and not the peer, 
   expect(share).toBeGreaterThan(0.2);
 }, 600_000);
 
-const minutes = full ? 60 : 5;
+// In the seventh one of seed 1 an agent that woke up from a stall accused a peer whose link had been closed for it.
+const minutes = full ? 60 : 7;
 
 describe(`in ${minutes} minutes with 5 % loss, stalls of 5 s, a stop of 60 s and clock jumps`, () => {
   it.each(full ? [1, 2, 3, 4, 5] : [1, 2])(

@@ -124,7 +124,9 @@ export class Link {
       type: 'ping',
       nonce,
       ...(withinMs === undefined ? {} : { withinMs }),
-      ...(held === undefined ? {} : { echo: { nonce: held.nonce, heldMs: now - held.at } }),
+      ...(held === undefined
+        ? {}
+        : { echo: { nonce: held.nonce, heldMs: Math.round((now - held.at) * 100) / 100 } }),
     });
     return nonce;
   }

@@ -18,9 +18,22 @@ import {
 const lossWindow = 60;
 /** What comes so soon after the silence began may have been under way when the way was cut, and shows nothing. */
 const underWayMs = 100;
+/** A link that ends so soon after a stall of this process was ended for it: the peer found this host silent, and not the other way round. */
+const wokenMs = 1_000;
 const noTestimony: ReadonlyMap<string, boolean> = new Map();
 /** A link that closes counts as so many misses at once: one more, and the witnesses are asked. */
 const missesOfClosedLink = 2;
+
+/** Monotonic times. */
+interface Silence {
+  /** When it began: with the first ping without an echo, or with the end of the link. */
+  since: number;
+  /**
+   * What another host has heard of the peer counts from here on: such a ping may have arrived, and the peer have held the echo, and others have had
+   * one, before the end came.
+   */
+  brokenFrom: number;
+}
 
 /** A peer as others may read it. Times are wall clock, milliseconds since the epoch. */
 export interface PeerView {
@@ -53,8 +66,9 @@ export class Peer {
   #pingedAt: number | undefined;
   /** Runs from the end of a link to the verdict. */
   #verdict: Timer | undefined;
-  /** Monotonic time at which the silence began: of the first ping without an echo, or of the link's end. */
-  #silentSince: number | undefined;
+  #silence: Silence | undefined;
+  /** Monotonic time at which this process was found to have been stalled last. */
+  #stalledAt = Number.NEGATIVE_INFINITY;
   /** Whether something of the peer's came since, over the link that it began on. */
   #heard = false;
   readonly #outcomes: boolean[] = [];
@@ -109,10 +123,12 @@ export class Peer {
     this.#link = undefined;
     this.#noLink = reason;
     this.#since = this.#clock.wall();
-    this.misses = Math.max(this.misses, missesOfClosedLink);
     const now = this.#clock.monotonic();
-    this.#silentSince ??= now;
+    this.#silence ??= { since: now, brokenFrom: now };
+    const sleptThrough = now - this.#stalledAt < wokenMs;
+    if (!sleptThrough) this.misses = Math.max(this.misses, missesOfClosedLink);
     this.judge();
+    if (sleptThrough) return;
     this.#verdict = this.#clock.after(closedVerdictMs, () => {
       if (this.#clock.monotonic() - now > closedVerdictMs + lateMs) return;
       this.misses = Math.max(this.misses, missesToJudge);
@@ -142,7 +158,11 @@ export class Peer {
    * @returns the misses in a row
    */
   count(late: boolean): number {
-    if (late) this.#countAnew();
+    if (late) {
+      this.#stalledAt = this.#clock.monotonic();
+      this.stop();
+      this.#countAnew();
+    }
     if (this.#link === undefined) {
       if (!late) this.misses += 1;
       return this.misses;
@@ -152,7 +172,7 @@ export class Peer {
     if (echoed) {
       this.#trust();
     } else if (!late) {
-      this.#silentSince ??= this.#pingedAt;
+      this.#silence ??= { since: this.#pingedAt, brokenFrom: this.#pingedAt + echoWithinMs };
       this.misses += 1;
     }
     if (!late && this.#outcomes.push(echoed) > lossWindow) this.#outcomes.shift();
@@ -172,11 +192,10 @@ export class Peer {
    *   began here says that it reaches it: an older one may be from before the end.
    */
   testify(round: number, witness: string, echoAgeMs: number | undefined): void {
-    if (round !== this.round || this.#silentSince === undefined) return;
+    if (round !== this.round || this.#silence === undefined) return;
     const at = this.#clock.monotonic();
     this.#witnesses.set(witness, {
-      // Until then the ping without an echo may have arrived, and the peer have held the echo when the end came.
-      reaches: echoAgeMs !== undefined && at - echoAgeMs > this.#silentSince + echoWithinMs,
+      reaches: echoAgeMs !== undefined && at - echoAgeMs > this.#silence.brokenFrom,
       at,
     });
   }
@@ -185,7 +204,7 @@ export class Peer {
   judge(): boolean {
     const before = this.#reachability;
     const link = this.#link;
-    const silentFrom = (this.#silentSince ?? Number.POSITIVE_INFINITY) + underWayMs;
+    const silentFrom = (this.#silence?.since ?? Number.POSITIVE_INFINITY) + underWayMs;
     if (link !== undefined && link.pingedAt > silentFrom) this.#heard = true;
     const evidence = {
       misses: this.misses,
@@ -225,14 +244,15 @@ export class Peer {
 
   #trust(): void {
     this.#countAnew();
-    this.#silentSince = undefined;
+    this.#silence = undefined;
   }
 
   /** A silence that goes on begins now, for all that is known. */
   #countAnew(): void {
     if (this.misses > 0) this.round += 1;
     this.misses = 0;
-    if (this.#silentSince !== undefined) this.#silentSince = this.#clock.monotonic();
+    const now = this.#clock.monotonic();
+    if (this.#silence !== undefined) this.#silence = { since: now, brokenFrom: now };
     this.#heard = false;
     this.#witnesses.clear();
   }
