@@ -115,6 +115,45 @@ test('rlnet mesh shows both sides of every pair, with round trip, loss and path 
   }
 });
 
+// Before what follows: an agent that has just met its peers again and again is no idle one.
+test('an idle agent with eight links costs little', async () => {
+  const each = host(2);
+  const pid = (await each.execOk(['systemctl', 'show', '--property=MainPID', '--value', 'rlnet'])).trim();
+  const read = async () => {
+    // Of the agent with all that it starts, but for what systemd starts for it.
+    const stat = await each.readFile('/sys/fs/cgroup/system.slice/rlnet.service/cpu.stat');
+    const sent = [
+      ...(
+        await each.execOk(['ss', '-tinH', 'sport', '=', `:${meshPort}`, 'or', 'dport', '=', `:${meshPort}`])
+      ).matchAll(/bytes_sent:(\d+)/g),
+    ];
+    return {
+      cpu: Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6,
+      sent: sent.reduce((sum, [, bytes]) => sum + Number(bytes), 0),
+    };
+  };
+  const seconds = full ? 60 : 10;
+  const before = await read();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  const after = await read();
+  const smaps = await each.readFile(`/proc/${pid}/smaps_rollup`);
+  const megabytes = (...fields: string[]): number =>
+    fields.reduce(
+      (sum, field) => sum + Number(new RegExp(`^${field}: *(\\d+) kB`, 'm').exec(smaps)?.[1]),
+      0,
+    ) / 1000;
+  const resident = megabytes('Rss');
+  const own = megabytes('Private_Clean', 'Private_Dirty');
+  process.stdout.write(
+    `  measured: idle agent, ${size - 1} links: ${(((after.cpu - before.cpu) / seconds) * 100).toFixed(2)} % of a core with its children, ` +
+      `${((after.sent - before.sent) / seconds / 1000).toFixed(1)} kB/s sent, ${resident.toFixed(1)} MB resident, ` +
+      `${own.toFixed(1)} MB of it private\n`,
+  );
+  expect(resident).toBeLessThan(90);
+  expect(own).toBeLessThan(35);
+  expect(after.sent).toBeGreaterThan(before.sent);
+});
+
 test(`a host that is cut off silently is unreachable at all others, and back when it is healed (${trials} times)`, async () => {
   const lost: number[] = [];
   const back: number[] = [];
@@ -236,44 +275,6 @@ test('an agent that was stopped for a while accuses nobody when it goes on', asy
     await watch.until('a whole mesh', isWhole);
   }
   expect([...accused]).toEqual([]);
-});
-
-test('an idle agent with eight links costs little', async () => {
-  const each = host(2);
-  const pid = (await each.execOk(['systemctl', 'show', '--property=MainPID', '--value', 'rlnet'])).trim();
-  const read = async () => {
-    // Of the agent with all that it starts, but for what systemd starts for it.
-    const stat = await each.readFile('/sys/fs/cgroup/system.slice/rlnet.service/cpu.stat');
-    const sent = [
-      ...(
-        await each.execOk(['ss', '-tinH', 'sport', '=', `:${meshPort}`, 'or', 'dport', '=', `:${meshPort}`])
-      ).matchAll(/bytes_sent:(\d+)/g),
-    ];
-    return {
-      cpu: Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6,
-      sent: sent.reduce((sum, [, bytes]) => sum + Number(bytes), 0),
-    };
-  };
-  const seconds = full ? 60 : 10;
-  const before = await read();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
-  const after = await read();
-  const smaps = await each.readFile(`/proc/${pid}/smaps_rollup`);
-  const megabytes = (...fields: string[]): number =>
-    fields.reduce(
-      (sum, field) => sum + Number(new RegExp(`^${field}: *(\\d+) kB`, 'm').exec(smaps)?.[1]),
-      0,
-    ) / 1000;
-  const resident = megabytes('Rss');
-  const own = megabytes('Private_Clean', 'Private_Dirty');
-  process.stdout.write(
-    `  measured: idle agent, ${size - 1} links: ${(((after.cpu - before.cpu) / seconds) * 100).toFixed(2)} % of a core with its children, ` +
-      `${((after.sent - before.sent) / seconds / 1000).toFixed(1)} kB/s sent, ${resident.toFixed(1)} MB resident, ` +
-      `${own.toFixed(1)} MB of it private\n`,
-  );
-  expect(resident).toBeLessThan(90);
-  expect(own).toBeLessThan(35);
-  expect(after.sent).toBeGreaterThan(before.sent);
 });
 
 test('an agent is ready soon after its start, and answers at once', async () => {
