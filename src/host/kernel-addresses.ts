@@ -116,7 +116,11 @@ export function createKernelAddresses(options: {
       await timer.arm(timerNames[0], path.script, boundSeconds);
       if (plan.prepare.length > 0) {
         await runBatch(family, path.prepare);
-        await detectionEnds(change.to.address);
+        await detectionEnds(change.to.address).catch(async (thrown: unknown) => {
+          // Where both find somebody the one who was asked to says who it is, whichever comes first.
+          await free;
+          throw thrown;
+        });
       }
       await free;
       await runBatch(family, path.forward);

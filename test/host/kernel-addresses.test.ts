@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { RlnetError } from '../../src/protocol/errors.ts';
 import { kernelAddressesContract, type OpenKernel } from '../support/contracts/kernel-addresses.ts';
 import { changesBetween, kernelAddressesOf, killOwner, openHost } from '../support/kernel-addresses.ts';
 import { isRoot, type NetworkNamespace, openNetworkNamespace } from '../support/netns.ts';
@@ -249,11 +251,12 @@ describe.skipIf(!isRoot)(
           },
         );
         const before = await kernel.snapshot();
-        await expect(
-          kernel[kind](changeOf('eth0 fd01::5/64 fd01::7/64'), boundSeconds),
-        ).rejects.toMatchObject({
-          code: 'ADDRESS_DUPLICATE',
-        });
+        const change = changeOf('eth0 fd01::5/64 fd01::7/64');
+        await expect(kernel[kind](change, boundSeconds)).rejects.toMatchObject({ code: 'ADDRESS_DUPLICATE' });
+        // Of two who find somebody the one is heard who can say who it is, though it takes longer.
+        const found = new RlnetError('ADDRESS_IN_USE', 'The card of another host has it.', 'Find that host.');
+        const asked = sleep(4_000).then(() => Promise.reject(found));
+        await expect(kernel[kind](change, boundSeconds, asked)).rejects.toBe(found);
         expect(changesBetween(before, await kernel.snapshot())).toEqual([]);
         expect(await kernel.standing()).toBeUndefined();
       },
