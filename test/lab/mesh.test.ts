@@ -132,6 +132,8 @@ test('an idle agent with eight links costs little', async () => {
       sent: sent.reduce((sum, [, bytes]) => sum + Number(bytes), 0),
     };
   };
+  // After its start it has much to read and to tell.
+  if (full) await new Promise((resolve) => setTimeout(resolve, 30_000));
   const seconds = full ? 60 : 10;
   const before = await read();
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
