@@ -115,7 +115,7 @@ test('rlnet mesh shows both sides of every pair, with round trip, loss and path 
   }
 });
 
-// Before what follows: an agent that has just met its peers again and again is no idle one.
+// Before what follows: an agent that has met its peers again and again has more memory than an idle one.
 test('an idle agent with eight links costs little', async () => {
   const each = host(2);
   const pid = (await each.execOk(['systemctl', 'show', '--property=MainPID', '--value', 'rlnet'])).trim();

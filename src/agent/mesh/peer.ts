@@ -20,11 +20,11 @@ const lossWindow = 60;
 const underWayMs = 100;
 /** A link that ends so soon after a stall of this process was ended for it: the peer found this host silent, and not the other way round. */
 const wokenMs = 1_000;
-const noTestimony: ReadonlyMap<string, boolean> = new Map();
 /** A link that closes counts as so many misses at once: one more, and the witnesses are asked. */
 const missesOfClosedLink = 2;
+const noTestimony: ReadonlyMap<string, boolean> = new Map();
 
-/** Monotonic times. */
+/** A time in which a peer does not answer. Monotonic times. */
 interface Silence {
   /** When it began: with the first ping without an echo, or with the end of the link. */
   since: number;
