@@ -17,6 +17,7 @@ import type { HostState } from '../../protocol/state.ts';
 import { answerOf } from '../answer.ts';
 import { Allowance } from './allowance.ts';
 import type { Channel, RefusalCode } from './channel.ts';
+import { echoWithinMs } from './reachability.ts';
 
 /** A channel on which no hello came by then is closed. */
 const helloTimeoutMs = 5_000;
@@ -26,8 +27,13 @@ const maxQueuedBytes = 1024 * 1024;
 const maxOpenRequests = 16;
 /** Pings without an echo that are kept to know their echo by; older ones are forgotten. */
 const maxPings = 16;
+/** Characters of a nonce, of four random bits each: whoever has not seen it does not guess it within the seconds that it counts. A longer one is a longer way through WebSocket. */
+const nonceLength = 16;
 /** A peer may send so many messages a second, and save up so many for a burst. A busy one sends about ten. */
 const messageRate = { perSecond: 100, atOnce: 400 };
+
+/** How an echo goes: in a message of its own or with a ping, each at once, or with the next ping. */
+export type EchoBy = 'pong' | 'ping' | 'next_ping';
 
 export interface LinkHandlers {
   /** The other side's hello was good. From now on the link can be used. */
@@ -35,8 +41,8 @@ export interface LinkHandlers {
   state: (state: HostState) => void;
   /** Answers a request of the other side; what it rejects with goes back as an error. `signal` aborts when the answer is not wanted any more. */
   request: (id: string, method: string, params: unknown, signal: AbortSignal) => Promise<unknown>;
-  /** Milliseconds until this side's next ping over the link, with which an echo can go; Infinity where none is to come. */
-  untilPing: () => number;
+  /** The other side has sent a ping whose echo may wait for `withinMs` milliseconds, to go with a ping of this side. */
+  echoBy: (withinMs: number) => EchoBy;
   /** Called exactly once; with a refusal where this side ended it because the other one broke a rule. */
   closed: (reason: string, refusal?: RefusalCode) => void;
 }
@@ -70,6 +76,8 @@ export class Link {
   echoedAt: number | undefined;
   /** Monotonic time of the newest ping of the other side's: the path from there worked then. */
   pingedAt = Number.NEGATIVE_INFINITY;
+  /** Monotonic time of the newest ping of ours. */
+  ownPingAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds that the newest echo took. */
   roundTripMs: number | undefined;
   /** The code with which either side has ended it on purpose. */
@@ -114,10 +122,11 @@ export class Link {
    * @param withinMs how long the other side may hold the echo, for a ping of its own to take it along
    */
   ping(withinMs?: number): string {
-    const nonce = this.#random.id();
+    const nonce = this.#random.id().slice(0, nonceLength);
     const now = this.#clock.monotonic();
     if (this.#pings.size >= maxPings) this.#pings.delete([...this.#pings.keys()][0] ?? '');
     this.#pings.set(nonce, now);
+    this.ownPingAt = now;
     const held = this.#held;
     this.#held = undefined;
     this.#send({
@@ -129,6 +138,12 @@ export class Link {
         : { echo: { nonce: held.nonce, heldMs: Math.round((now - held.at) * 100) / 100 } }),
     });
     return nonce;
+  }
+
+  /** Monotonic time of the first ping of ours without an echo. */
+  get unechoedSince(): number | undefined {
+    const [first] = this.#pings.values();
+    return first;
   }
 
   /** Whether the other side echoes a fresh nonce within `timeoutMs`. */
@@ -287,9 +302,13 @@ export class Link {
   }
 
   #echo({ nonce, withinMs }: Extract<Message, { type: 'ping' }>, now: number): void {
-    const canWait = withinMs !== undefined && this.#held === undefined;
-    if (canWait && this.#handlers.untilPing() <= withinMs) this.#held = { nonce, at: now };
-    else this.#send({ type: 'pong', nonce });
+    const by = withinMs === undefined || this.#held !== undefined ? 'pong' : this.#handlers.echoBy(withinMs);
+    if (by === 'pong') {
+      this.#send({ type: 'pong', nonce });
+      return;
+    }
+    this.#held = { nonce, at: now };
+    if (by === 'ping') this.ping(echoWithinMs);
   }
 
   /** @param backAt when the echo would have come, had it not been held there */

@@ -10,10 +10,10 @@ import type { Log } from '../log.ts';
 import { type Ends, isLeftBehind, type Run, resolveMeeting, type Standing, standingOf } from './admission.ts';
 import type { Channel, Refusal, RefusalCode, Transport } from './channel.ts';
 import { Dialler } from './dialler.ts';
-import { Link } from './link.ts';
+import { type EchoBy, Link } from './link.ts';
 import { Listening } from './listening.ts';
 import { Peer, type PeerView } from './peer.ts';
-import { lateMs, type Side, untilPings } from './reachability.ts';
+import { lateMs, overdueMs, pingEveryMs, untilPings } from './reachability.ts';
 import { dialTargets } from './rules.ts';
 
 /** An older link has this long to prove that it lives when a newer one comes from the same host. */
@@ -93,7 +93,7 @@ export class Mesh {
   #own: Address | undefined;
   readonly #listening: Listening;
   /** By the side that is pinged then. */
-  readonly #nextTicks: Record<Side, { due: number; timer: Timer }>;
+  #nextTick: { due: number; timer: Timer };
   #closed = false;
 
   constructor(deps: MeshDependencies) {
@@ -103,7 +103,7 @@ export class Mesh {
       connected: (channel) => this.#meet(channel),
       refused: (refusal) => this.#note(refusal),
     });
-    this.#nextTicks = { lower: this.#tickIn('lower'), higher: this.#tickIn('higher') };
+    this.#nextTick = this.#tickSoon();
   }
 
   /**
@@ -234,7 +234,7 @@ export class Mesh {
 
   async close(reason: string): Promise<void> {
     this.#closed = true;
-    for (const { timer } of Object.values(this.#nextTicks)) timer.cancel();
+    this.#nextTick.timer.cancel();
     for (const dialler of this.#diallers.values()) dialler.stop();
     this.#diallers.clear();
     for (const link of [...this.#greeting, ...this.#links()]) link.end('goingAway', reason);
@@ -313,10 +313,7 @@ export class Mesh {
         changed();
       },
       request: (id, method, params, signal) => this.#answer(host, id, method, params, signal),
-      untilPing: () =>
-        this.#peers.get(host)?.link === link
-          ? this.#nextTicks[this.#sideOf(host)].due - clock.monotonic()
-          : Number.POSITIVE_INFINITY,
+      echoBy: (withinMs) => this.#echoBy(link, withinMs),
       closed: (reason, refusal) => {
         this.#greeting.delete(link);
         if (refusal !== undefined) this.#note({ code: refusal, reason, from: channel.address });
@@ -474,33 +471,44 @@ export class Mesh {
 
   // Detection.
 
-  #sideOf(host: string): Side {
-    return host < this.#deps.state().host ? 'lower' : 'higher';
+  /** Of two hosts the one with the lower name pings at the pace, and the other one answers with pings of its own: one message for a ping and an echo, both ways. */
+  #answersPingsOf(host: string): boolean {
+    return host < this.#deps.state().host;
   }
 
-  #tickIn(side: Side): { due: number; timer: Timer } {
+  #echoBy(link: Link, withinMs: number): EchoBy {
+    const { host } = link.channel.identity;
+    const now = this.#deps.clock.monotonic();
+    // What is not the link of the host, or not yet, is not pinged.
+    if (this.#peers.get(host)?.link !== link) return 'pong';
+    if (this.#answersPingsOf(host)) return now - link.ownPingAt > pingEveryMs / 2 ? 'ping' : 'pong';
+    return this.#nextTick.due - now <= withinMs ? 'next_ping' : 'pong';
+  }
+
+  #tickSoon(): { due: number; timer: Timer } {
     const { clock } = this.#deps;
-    const ms = untilPings(side, clock.wall());
-    return { due: clock.monotonic() + ms, timer: clock.after(ms, () => this.#tick(side)) };
+    const ms = untilPings(clock.wall());
+    return { due: clock.monotonic() + ms, timer: clock.after(ms, () => this.#tick()) };
   }
 
-  #tick(side: Side): void {
+  #tick(): void {
     const { clock } = this.#deps;
     const now = clock.monotonic();
-    const late = now - this.#nextTicks[side].due > lateMs;
+    const late = now - this.#nextTick.due > lateMs;
     let news = false;
     for (const peer of this.#peers.values()) {
-      if (this.#sideOf(peer.host) !== side) continue;
       peer.count(late);
       if (peer.isDoubted && !late) void this.#askWitnesses(peer);
       if (peer.judge()) news = true;
       if (peer.isSilent) peer.link?.drop(`no echo of ${peer.misses} pings`);
-      else peer.ping();
+      // Where its pings do not come, those that would answer them do not go out either.
+      else if (!this.#answersPingsOf(peer.host) || now - (peer.link?.ownPingAt ?? now) > overdueMs)
+        peer.ping();
     }
     for (const { host, seenAt } of this.#troubles.values()) {
       if (now - seenAt > troubleMs) news = this.#troubles.delete(host);
     }
-    this.#nextTicks[side] = this.#tickIn(side);
+    this.#nextTick = this.#tickSoon();
     if (news) this.#deps.changed();
   }
 

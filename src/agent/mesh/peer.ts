@@ -10,6 +10,7 @@ import {
   lateMs,
   missesToAsk,
   missesToJudge,
+  overdueMs,
   pingsBetweenDoubts,
   testimonyMs,
 } from './reachability.ts';
@@ -28,10 +29,7 @@ const noTestimony: ReadonlyMap<string, boolean> = new Map();
 interface Silence {
   /** When it began: with the first ping without an echo, or with the end of the link. */
   since: number;
-  /**
-   * What another host has heard of the peer counts from here on: such a ping may have arrived, and the peer have held the echo, and others have had
-   * one, before the end came.
-   */
+  /** What another host has heard of the peer counts from here on: it may have lived until the next echo was overdue. */
   brokenFrom: number;
 }
 
@@ -63,7 +61,8 @@ export class Peer {
   #link: Link | undefined;
   #since: number;
   #noLink = 'no link since start';
-  #pingedAt: number | undefined;
+  /** Monotonic time from which the age of the newest echo counts, if that is older: a link began, or this process was stalled. */
+  #countedFrom = 0;
   /** Runs from the end of a link to the verdict. */
   #verdict: Timer | undefined;
   #silence: Silence | undefined;
@@ -110,11 +109,11 @@ export class Peer {
     this.#link = link;
     this.stop();
     this.#since = this.#clock.wall();
-    this.#pingedAt = undefined;
     this.#trust();
+    this.#countedFrom = this.#clock.monotonic();
     this.judge();
     // Its echo is to come at once: by when the next ping is due does not depend on this one.
-    this.#ping();
+    link.ping();
   }
 
   /** @param news called where the verdict falls without a ping that is due */
@@ -142,40 +141,38 @@ export class Peer {
   }
 
   ping(): void {
-    this.#ping(echoWithinMs);
-  }
-
-  #ping(withinMs?: number): void {
-    if (this.#link === undefined) return;
-    this.#pingedAt = this.#clock.monotonic();
-    this.#link.ping(withinMs);
+    this.#link?.ping(echoWithinMs);
   }
 
   /**
-   * Counts the ping that was sent last, once the next is due.
+   * Counts a miss where the newest echo is too old, at the pace of the pings.
    * @param late whether this process was stalled: it may have slept through the echo, so a miss is its own and counts for nothing, and what was
    *   counted before is out of date
    * @returns the misses in a row
    */
   count(late: boolean): number {
+    const now = this.#clock.monotonic();
     if (late) {
-      this.#stalledAt = this.#clock.monotonic();
+      this.#stalledAt = now;
       this.stop();
       this.#countAnew();
+      this.#countedFrom = now;
     }
     if (this.#link === undefined) {
       if (!late) this.misses += 1;
       return this.misses;
     }
-    if (this.#pingedAt === undefined) return this.misses;
-    const echoed = (this.#link.echoedAt ?? Number.NEGATIVE_INFINITY) >= this.#pingedAt;
-    if (echoed) {
-      this.#trust();
-    } else if (!late) {
-      this.#silence ??= { since: this.#pingedAt, brokenFrom: this.#pingedAt + echoWithinMs };
+    const { echoedAt = Number.NEGATIVE_INFINITY, unechoedSince } = this.#link;
+    const from = Math.max(this.#countedFrom, echoedAt);
+    const isMissed = now - from > overdueMs;
+    if (isMissed) {
+      this.#silence ??= { since: unechoedSince ?? from, brokenFrom: from + overdueMs };
       this.misses += 1;
     }
-    if (!late && this.#outcomes.push(echoed) > lossWindow) this.#outcomes.shift();
+    // Else nothing was due yet: neither is it missed, nor does anything speak for the peer.
+    else if (echoedAt < this.#countedFrom) return this.misses;
+    else this.#trust();
+    if (this.#outcomes.push(!isMissed) > lossWindow) this.#outcomes.shift();
     return this.misses;
   }
 
@@ -204,6 +201,8 @@ export class Peer {
   judge(): boolean {
     const before = this.#reachability;
     const link = this.#link;
+    // As nearly always, and for each peer twice a second.
+    if (link !== undefined && this.misses === 0 && before.status === 'reachable') return false;
     const silentFrom = (this.#silence?.since ?? Number.POSITIVE_INFINITY) + underWayMs;
     if (link !== undefined && link.pingedAt > silentFrom) this.#heard = true;
     const evidence = {

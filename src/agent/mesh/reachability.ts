@@ -3,21 +3,17 @@ import { untilBeat } from '../beat.ts';
 
 /** Pings go out at this pace, and misses are counted at it. */
 export const pingEveryMs = 500;
-/** What a host's peers are to it: a host with a lower name pings one with a higher name, and is pinged half a pause later. */
-export type Side = 'lower' | 'higher';
 /**
- * Milliseconds until the next pings to the peers of one side, by the wall clock. Where the clocks of two hosts go together each ping comes half a
- * pause after one of the other's, whose echo it takes along: one message for two, and a host wakes up twice in a pause for all of its peers and not once for each.
- * After a clock has jumped, one pause is half as long or half as long again.
+ * Milliseconds until the next pings, by the wall clock: hosts whose clocks go together ping at the same moments, and are woken by all of their peers at once. After
+ * a clock has jumped, one pause is half as long or half as long again.
  */
-export function untilPings(side: Side, wallMs: number): number {
-  return untilBeat(wallMs + (side === 'lower' ? pingEveryMs / 2 : 0), pingEveryMs);
+export function untilPings(wallMs: number): number {
+  return untilBeat(wallMs, pingEveryMs);
 }
-/**
- * An echo may wait so long for a ping to go with, milliseconds: half a pause, and what two clocks may differ by. Where they differ by more echoes come at once, by
- * themselves.
- */
-export const echoWithinMs = 300;
+/** An echo may wait so long for a ping to go with, milliseconds: a pause, and what a timer may be late by. */
+export const echoWithinMs = pingEveryMs + 100;
+/** An echo is missed once it is so old, milliseconds: one was due a pause ago, and half a pause is for what the way and the timers of two hosts take. */
+export const overdueMs = pingEveryMs * 1.5;
 /** At so many misses in a row two other peers are asked whether they reach it. */
 export const missesToAsk = 3;
 /** At so many the verdict falls. */

@@ -388,7 +388,9 @@ function channelOver(
       if (websocket.readyState === WebSocket.CLOSED) onClosed(closedBecause ?? 'closed', refusal);
     },
     send(text) {
-      if (websocket.readyState === WebSocket.OPEN) websocket.send(text, () => {});
+      // As bytes, which ws masks into the frame they go in: one write to the socket where a text takes two.
+      if (websocket.readyState === WebSocket.OPEN)
+        websocket.send(Buffer.from(text), { binary: false }, () => {});
     },
     get queuedBytes() {
       return websocket.bufferedAmount;

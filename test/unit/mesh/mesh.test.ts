@@ -232,7 +232,7 @@ test('a request that comes again under its id, over another link, is carried out
       up,
       state: () => {},
       request: ignore,
-      untilPing: () => Number.POSITIVE_INFINITY,
+      echoBy: () => 'pong',
       closed: () => {},
     });
     await ready;

@@ -211,20 +211,17 @@ it('redials soon where nobody answered, later where it was refused, and never gi
 });
 
 describe('the time until the next pings', () => {
-  it('ends for two hosts with one clock at moments of which each is in the middle between the other', () => {
-    const moments = (['higher', 'lower'] as const).map(
-      (side) => (1_000 + untilPings(side, 1_000)) % pingEveryMs,
-    );
-    expect(moments).toEqual([0, 250]);
+  it('ends for two hosts with one clock at one moment', () => {
+    expect([1_000, 1_001, 1_200].map((wall) => (wall + untilPings(wall)) % pingEveryMs)).toEqual([0, 0, 0]);
   });
 
   it('is a pause, give or take half of one, whatever the clock says', () => {
     fc.assert(
-      fc.property(fc.constantFrom('lower', 'higher'), fc.integer({ min: 0, max: 2 ** 42 }), (side, wall) => {
-        const first = untilPings(side, wall);
+      fc.property(fc.integer({ min: 0, max: 2 ** 42 }), (wall) => {
+        const first = untilPings(wall);
         expect(first).toBeGreaterThanOrEqual(pingEveryMs / 2);
         expect(first).toBeLessThanOrEqual(pingEveryMs * 1.5);
-        expect(untilPings(side, wall + first)).toBe(pingEveryMs);
+        expect(untilPings(wall + first)).toBe(pingEveryMs);
       }),
     );
   });

@@ -197,6 +197,35 @@ describe('over a link, a peer of another version', () => {
     await heard('pong', 'cannot-wait');
   });
 
+  test('with the lower name, has its pings answered with pings, but not each of a flood of them', async () => {
+    const n1 = await start(37, 'z1');
+    const wire = await peerOnWire(37);
+    await vi.waitFor(() => expect(linked(n1)).toEqual(['visitor']), patience);
+    wire.answer('ping', ({ nonce }) => wire.send({ type: 'pong', nonce }));
+    for (const nonce of ['first', 'second', 'third']) wire.send({ type: 'ping', nonce, withinMs: 600 });
+    await vi.waitFor(() => {
+      const echoes = wire.heard.flatMap((message) => {
+        const echoed = (message['echo'] as { nonce: string } | undefined)?.nonce;
+        return echoed === undefined ? (message['type'] === 'pong' ? message['nonce'] : []) : echoed;
+      });
+      expect(echoes).toEqual(['first', 'second', 'third']);
+    }, patience);
+    // The link's own first ping was a moment ago, too.
+    expect(wire.heard.filter(({ echo }) => echo !== undefined).length).toBeLessThanOrEqual(1);
+    let tried = 0;
+    await vi.waitFor(
+      () => {
+        tried += 1;
+        wire.send({ type: 'ping', nonce: `later ${tried}`, withinMs: 600 });
+        const echoed = wire.heard.flatMap(({ type, withinMs, echo }) =>
+          type === 'ping' && withinMs === 600 ? String((echo as { nonce?: string } | undefined)?.nonce) : [],
+        );
+        expect(echoed.filter((nonce) => nonce.startsWith('later'))).not.toEqual([]);
+      },
+      { ...patience, interval: 300 },
+    );
+  });
+
   test('speaks versions 1 to 9, and is linked', async () => {
     const n1 = await start(33, 'n1');
     const origin = await visitor(33);
