@@ -3,7 +3,7 @@ import type { Fact } from '../protocol/renumbering/guard.ts';
 import type { DeadManFact } from '../protocol/renumbering/rescue-facts.ts';
 import type { Exec } from './ports/exec.ts';
 import type { Files } from './ports/files.ts';
-import { showUnit } from './systemctl.ts';
+import { isEnabledOnDisk, showUnit } from './systemctl.ts';
 
 /**
  * The dead man as its directory and its units show it, for whoever cannot ask the agent. Reads only.
@@ -27,13 +27,13 @@ export async function lookAtDeadMan(
     takenOver: await wordIn('taken-over'),
     finished: await isThere('finished'),
     timer: await attempt(async () => {
-      const properties = ['ActiveState', 'UnitFileState', 'NextElapseUSecMonotonic'];
-      const shown = await showUnit(exec, properties, 'rlnet-dead-man.timer');
+      const timer = 'rlnet-dead-man.timer';
+      const shown = await showUnit(exec, ['ActiveState', 'NextElapseUSecMonotonic'], timer);
       const next = parseTimespan(shown.optional('NextElapseUSecMonotonic'));
       const runs = shown.filled('ActiveState') === 'active' && next !== undefined;
       return {
         actsIn: runs ? Math.max(0, next - now) : undefined,
-        enabled: shown.optional('UnitFileState') === 'enabled',
+        enabled: await isEnabledOnDisk(exec, timer),
       };
     }),
     service: await attempt(async () => {

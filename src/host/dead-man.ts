@@ -5,12 +5,11 @@ import { type DeadManPaths, renderDeadMan } from './dead-man-script.ts';
 import type { DeadMan } from './ports/dead-man.ts';
 import { commandFailed, type Exec } from './ports/exec.ts';
 import type { Files } from './ports/files.ts';
-import { showUnit } from './systemctl.ts';
+import { isEnabledOnDisk, showUnit } from './systemctl.ts';
 
 const timer = 'rlnet-dead-man.timer';
 /** Of the disk, kept for the way back: a mark, a journal's last lines, some files of the network configuration. A file system that compresses keeps less. Bytes. */
 const roomBytes = 256 * 1024;
-/** To enable it has systemd read all units anew. */
 const timeoutMs = 60_000;
 
 /**
@@ -45,9 +44,13 @@ export function createDeadMan(options: {
     if (result.exitCode === 0) return;
     throw commandFailed(`systemctl ${args.join(' ')}`, result, `Look at systemctl status ${timer}.`);
   };
+  /** Whether it runs, and will after a boot. */
   const runs = async (): Promise<boolean> => {
-    const shown = await showUnit(exec as Exec, ['ActiveState', 'UnitFileState'], timer);
-    return shown.filled('ActiveState') === 'active' && shown.present('UnitFileState') === 'enabled';
+    const [shown, enabled] = await Promise.all([
+      showUnit(exec as Exec, ['ActiveState'], timer),
+      isEnabledOnDisk(exec, timer),
+    ]);
+    return shown.filled('ActiveState') === 'active' && enabled;
   };
   const readWord = async (path: string): Promise<DirectionWord | undefined> => {
     const text = (await files.readIfExists(path))?.trim();
@@ -68,7 +71,8 @@ export function createDeadMan(options: {
         await files.remove(script);
         throw failed(`sh does not take the script: ${checked.stderr.trim()}`);
       }
-      await systemctl('enable', timer);
+      // For the next boot alone, which reads all units anew; systemd would do so now, for some tenths of a second.
+      await systemctl('--no-reload', 'enable', timer);
       await systemctl('restart', timer);
       await exec.run('sync', [], { timeoutMs });
       if (!(await runs())) throw failed(`${timer} does not run though it was started`);

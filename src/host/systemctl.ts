@@ -76,3 +76,15 @@ export async function showUnit(exec: Exec, properties: readonly string[], unit: 
   const [shown = new Properties('')] = await show(exec, properties, [unit]);
   return shown;
 }
+
+/**
+ * Whether a unit is to start with the host, as the links on the disk have it: `UnitFileState=` is what they were when systemd read the unit last.
+ * @throws RlnetError COMMAND_FAILED where systemctl does not say; what Exec throws
+ */
+export async function isEnabledOnDisk(exec: Pick<Exec, 'run'>, unit: string): Promise<boolean> {
+  const result = await exec.run('systemctl', ['is-enabled', '--', unit], { timeoutMs });
+  // The exit status is another one for each state that is not this one.
+  const state = result.stdout.trim();
+  if (state === '') throw commandFailed(`systemctl is-enabled ${unit}`, result, 'Run the command by hand.');
+  return state === 'enabled';
+}

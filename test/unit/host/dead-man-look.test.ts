@@ -24,33 +24,41 @@ describe('a span of time of systemctl', () => {
 
 describe('the dead man, looked at', () => {
   const value = async <T>(read: () => Promise<T>) => ({ value: await read() });
-  const execOf = (timer: string, service: string) => ({
-    run: async (_: string, args: readonly string[]) => ({
-      exitCode: 0,
-      stdout: args.at(-1) === 'rlnet-dead-man.timer' ? timer : service,
-      stderr: '',
-    }),
+  const execOf = (timer: string, enabled: string, service: string) => ({
+    run: async (_: string, args: readonly string[]) => {
+      const stdout = args.at(-1) === 'rlnet-dead-man.timer' ? timer : service;
+      return args[0] === 'is-enabled'
+        ? { exitCode: enabled === 'enabled' ? 0 : 1, stdout: `${enabled}\n`, stderr: '' }
+        : { exitCode: 0, stdout, stderr: '' };
+    },
   });
 
-  test.for<[string, string, object]>([
+  test.for<[string, string, string, object]>([
     [
-      'ActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=20min',
+      'ActiveState=active\nNextElapseUSecMonotonic=20min',
+      'enabled',
       'ActiveState=inactive\nSubState=dead',
       { timer: { value: { actsIn: 200, enabled: true } }, service: { value: 'idle' } },
     ],
     [
-      'ActiveState=inactive\nUnitFileState=enabled\nNextElapseUSecMonotonic=',
+      'ActiveState=inactive\nNextElapseUSecMonotonic=',
+      'enabled',
       'ActiveState=activating\nSubState=start',
       { timer: { value: { actsIn: undefined, enabled: true } }, service: { value: 'running' } },
     ],
     [
-      'ActiveState=active\nUnitFileState=disabled\nNextElapseUSecMonotonic=infinity',
+      'ActiveState=active\nNextElapseUSecMonotonic=infinity',
+      'disabled',
       'ActiveState=activating\nSubState=auto-restart',
       { timer: { value: { actsIn: undefined, enabled: false } }, service: { value: 'waiting' } },
     ],
-  ])('is what its units say: %j, %j', async ([timer, service, wanted]) => {
+  ])('is what its units say: %j, %s, %j', async ([timer, enabled, service, wanted]) => {
     const directory = await temporaryDirectory();
-    const deps = { exec: execOf(timer, service) as unknown as Exec, files: createFiles(), directory };
+    const deps = {
+      exec: execOf(timer, enabled, service) as unknown as Exec,
+      files: createFiles(),
+      directory,
+    };
     expect(await lookAtDeadMan(deps, value, 1_000)).toMatchObject(wanted);
   });
 
@@ -60,7 +68,11 @@ describe('the dead man, looked at', () => {
     await writeFile(`${directory}/script`, '');
     await writeFile(`${directory}/word`, 'both\n');
     await writeFile(`${directory}/taken-over`, 'bo');
-    const exec = execOf('ActiveState=inactive', 'ActiveState=inactive\nSubState=dead') as unknown as Exec;
+    const exec = execOf(
+      'ActiveState=inactive',
+      'disabled',
+      'ActiveState=inactive\nSubState=dead',
+    ) as unknown as Exec;
     expect(await lookAtDeadMan({ exec, files: createFiles(), directory }, value, 0)).toMatchObject({
       armed: true,
       word: 'both',

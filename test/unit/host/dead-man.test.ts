@@ -188,14 +188,18 @@ describe('the dead man', () => {
     const exec: Pick<Exec, 'run'> = {
       run: async (file, args) => {
         const words = args.join(' ');
-        if (file === 'systemctl' && words.includes('enable')) state.enabled = true;
+        if (file === 'systemctl' && words.includes(' enable ')) state.enabled = true;
         if (file === 'systemctl' && words.includes('restart')) {
           state.active = true;
           state.restarts += 1;
         }
         if (file === 'systemctl' && words.includes('stop')) state.active = false;
-        const shown = `ActiveState=${state.active ? 'active' : 'inactive'}\nUnitFileState=${state.enabled ? 'enabled' : 'disabled'}\n`;
-        return { exitCode: 0, stdout: words.includes('show') ? shown : '', stderr: '' };
+        // What is enabled is known from the disk at once, and to systemd's own `show` only after the next reload.
+        const answers = {
+          show: `ActiveState=${state.active ? 'active' : 'inactive'}\nUnitFileState=disabled\n`,
+          'is-enabled': `${state.enabled ? 'enabled' : 'disabled'}\n`,
+        };
+        return { exitCode: 0, stdout: answers[args[0] as keyof typeof answers] ?? '', stderr: '' };
       },
     };
     return { state, exec };
