@@ -61,7 +61,11 @@ import { observeHost } from './sources.ts';
 import { isNews, onlyTurn, turnOf } from './table-turns.ts';
 import { createWireReports } from './wire-reports.ts';
 
-/** The inventory is read at start and then hourly, spread over five minutes. */
+/**
+ * The inventory is read hourly, spread over five minutes, and first so long after the start, milliseconds: it is forty programs, and a host that has
+ * just booted needs its processors for RS, or to get its new address.
+ */
+const firstInventoryMs = 20_000;
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
 /** Readings and messages that come within so long make one new state: in a large mesh they come by the hundred. */
 const settleMs = 50;
@@ -167,6 +171,7 @@ export class Agent {
   #told: Timer | undefined;
   #telling: Promise<void> = Promise.resolve();
   #keptAlive: Timer | undefined;
+  readonly #firstInventory: Timer;
   #stopped = false;
 
   /** @throws RlnetError AGENT_ALREADY_RUNNING; CONFIG_INVALID for a damaged identity file. */
@@ -388,9 +393,11 @@ export class Agent {
       this.#observe('inventory', { at: deps.clock.wall(), value: await deps.inventory.read() });
     };
     deps.schedule.every(inventoryCron.expression, 'inventory', inventoryCron.maxDelayMs, readInventory);
-    readInventory().catch((thrown: unknown) =>
-      deps.log.warn({ err: thrown }, 'the inventory could not be read'),
-    );
+    this.#firstInventory = deps.clock.after(firstInventoryMs, () => {
+      readInventory().catch((thrown: unknown) =>
+        deps.log.warn({ err: thrown }, 'the inventory could not be read'),
+      );
+    });
   }
 
   view(): ClusterView {
@@ -428,6 +435,7 @@ export class Agent {
     this.#stopped = true;
     const { service, schedule, log } = this.#deps;
     this.#keptAlive?.cancel();
+    this.#firstInventory.cancel();
     this.#told?.cancel();
     this.#followed?.cancel();
     this.#ripe?.cancel();

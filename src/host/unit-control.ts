@@ -9,6 +9,7 @@ import type { UnitControl } from './ports/unit-control.ts';
 import { jobRunner } from './unit-jobs.ts';
 import { adjustLinks, type FoundLink, findLinks, syncDirectories } from './unit-links.ts';
 import { configuredUnits, unitRecorder } from './unit-record.ts';
+import { createUnits } from './units.ts';
 
 /** Enable, disable and daemon-reload have systemd read all units anew, which runs every generator of the host. */
 const changeTimeoutMs = 60_000;
@@ -23,6 +24,7 @@ export interface UnitControlDependencies {
 export function createUnitControl({ exec, files, clock }: UnitControlDependencies): UnitControl {
   const record = unitRecorder(exec, files);
   const run = jobRunner(exec, clock);
+  const units = createUnits(exec);
 
   const systemctl = (...args: string[]): Promise<ExecResult> =>
     exec.run('systemctl', ['--no-ask-password', ...args], { timeoutMs: changeTimeoutMs });
@@ -61,6 +63,7 @@ export function createUnitControl({ exec, files, clock }: UnitControlDependencie
   };
 
   return {
+    state: (unit) => units.state(unit),
     record,
     disable,
     enable,

@@ -253,14 +253,13 @@ async function announceByArp(
   { interface: link, address, neighbours }: Announcement,
   signal?: AbortSignal,
 ): Promise<Address[]> {
-  await Promise.all(
-    ['-U', '-A'].map((kind) =>
+  const [heard] = await Promise.all([
+    answering(neighbours, (neighbour) => answersTo(exec, ['-I', link, '-I', address], neighbour, signal)),
+    ...['-U', '-A'].map((kind) =>
       runArping(exec, [kind, '-c', '1', '-I', link], address, { waitMs: announcementMs, signal }),
     ),
-  );
-  return await answering(neighbours, (neighbour) =>
-    answersTo(exec, ['-I', link, '-I', address], neighbour, signal),
-  );
+  ]);
+  return heard;
 }
 
 /** @throws RlnetError COMMAND_FAILED where fewer solicitations left than there are neighbours */

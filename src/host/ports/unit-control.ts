@@ -1,4 +1,4 @@
-import type { UnitRecord } from '../../protocol/unit.ts';
+import type { UnitRecord, UnitState } from '../../protocol/unit.ts';
 
 export interface JobOptions {
   /** How long the unit may take, milliseconds. */
@@ -15,6 +15,8 @@ export interface JobOptions {
  * OUTPUT_UNREADABLE; the system's error where a unit file or directory cannot be read.
  */
 export interface UnitControl {
+  /** The unit's state alone, for one run of systemctl. One that systemd does not know has `loadState: 'not-found'`. */
+  state(unit: string): Promise<UnitState>;
   /** The unit as it is now. One that systemd does not know has `loadState: 'not-found'`. Costs three runs of systemctl, tens of milliseconds. */
   record(unit: string): Promise<UnitRecord>;
   /**

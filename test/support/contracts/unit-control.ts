@@ -25,6 +25,18 @@ export function unitControlContract(
     it('says not-found of a unit that is not there', async () => {
       const { control } = await make();
       expect(await control.record('no-such.service')).toMatchObject({ loadState: 'not-found', links: [] });
+      expect(await control.state('no-such.service')).toMatchObject({ loadState: 'not-found' });
+    });
+
+    it('says of its state what the record says', async () => {
+      const { control, install } = await make();
+      const unit = await install('runs');
+      for (const change of [async () => {}, async () => control.disable(await control.record(unit))]) {
+        await change();
+        const { loadState, activeState, unitFileState, result } = await control.state(unit);
+        expect(await control.record(unit)).toMatchObject({ loadState, activeState, unitFileState, result });
+      }
+      expect(await control.state(unit)).toMatchObject({ unitFileState: 'disabled', activeState: 'inactive' });
     });
 
     it('records an enabled unit with its links, and judgeUnit has nothing against it', async () => {

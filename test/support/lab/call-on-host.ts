@@ -38,6 +38,8 @@ async function answer(): Promise<unknown> {
   switch (call.what) {
     case 'discover':
       return units.discover(call.configured);
+    case 'state':
+      return control.state(call.unit);
     case 'record':
       return control.record(call.unit);
     case 'records': {

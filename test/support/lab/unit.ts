@@ -1,7 +1,7 @@
 import type { UnitControl } from '../../../src/host/ports/unit-control.ts';
 import { type ErrorReport, RlnetError } from '../../../src/protocol/errors.ts';
 import type { BootTime } from '../../../src/protocol/renumbering/records.ts';
-import type { UnitRecord } from '../../../src/protocol/unit.ts';
+import type { UnitRecord, UnitState } from '../../../src/protocol/unit.ts';
 import type { Host } from './lab.ts';
 
 const checkout = '/opt/redislabs/standin';
@@ -10,7 +10,7 @@ const checkout = '/opt/redislabs/standin';
 export interface HostCall {
   call:
     | { what: 'discover'; configured?: string }
-    | { what: 'record'; unit: string }
+    | { what: 'state' | 'record'; unit: string }
     | { what: 'records'; units: readonly string[] }
     | { what: 'enable' | 'disable' | 'flush'; unit: UnitRecord }
     | { what: 'start' | 'stop'; unit: string; boundMs: number }
@@ -37,6 +37,7 @@ async function answerOf(host: Host, call: HostCall['call']): Promise<unknown> {
 /** The real UnitControl of a host, from here. The signals of its jobs are not passed on. */
 export function unitControlOf(host: Host): UnitControl {
   return {
+    state: async (unit) => (await answerOf(host, { what: 'state', unit })) as UnitState,
     record: async (unit) => (await answerOf(host, { what: 'record', unit })) as UnitRecord,
     enable: async (unit) => {
       await answerOf(host, { what: 'enable', unit });

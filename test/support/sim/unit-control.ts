@@ -66,6 +66,7 @@ export function createSimUnitControl(process: SimProcess, host: SimHost): UnitCo
   };
 
   return {
+    state: record,
     record,
     async disable({ unit }) {
       await setEnabled(unit, false);

@@ -7,7 +7,7 @@ import type { Wire } from '../../../host/ports/wire.ts';
 import type { Address } from '../../../protocol/address.ts';
 import { isSameCard } from '../../../protocol/address-change.ts';
 import { asRlnetError, RlnetError } from '../../../protocol/errors.ts';
-import { holdersOf, isUsable } from '../../../protocol/interfaces.ts';
+import { holdersOf, isUsable, type NetworkInterface } from '../../../protocol/interfaces.ts';
 import { reversed } from '../../../protocol/network-owner.ts';
 import { majorityOf, type Plan } from '../../../protocol/renumbering/plan.ts';
 import { done, notDone, type Probe, unknown } from '../../../protocol/renumbering/probe.ts';
@@ -94,9 +94,8 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
   const { kernel, owner, backupDirectory, signal } = deps;
   return {
     probe: async ({ plan }) => {
-      const bound = await isBound(deps, plan, plan.change.to.address);
+      const { to: bound, from: old } = await areBound(deps, plan);
       if (plan.kind === 'already_bound' || bound.is !== 'done') return bound;
-      const old = await isBound(deps, plan, plan.change.from.address);
       if (old.is !== 'not_done') return old.is === 'done' ? notDone('the old address is still there') : old;
       if ((await kernel.standing()) !== undefined) return notDone('the swap is still on trial');
       const { files, evidence } = await owner.readBack(plan.change, signal);
@@ -109,8 +108,7 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       const { change } = plan;
       const { address } = change.to;
       if (plan.kind === 'already_bound') return;
-      const bound = await isBound(deps, plan, address);
-      const old = await isBound(deps, plan, change.from.address);
+      const { to: bound, from: old } = await areBound(deps, plan);
       const standing = await kernel.standing();
       const swapped = bound.is === 'done' && old.is === 'not_done';
       // Left by a run before this one: a swap that is whole and stands is gone on from, anything else is taken back.
@@ -144,17 +142,15 @@ export function restoreAddressStep(deps: AddressStepDependencies): StepExecutor 
     probe: async ({ plan }) => {
       if (plan.kind === 'already_bound') return done('nothing was changed');
       if ((await kernel.standing()) !== undefined) return notDone('a swap is still on trial');
-      const old = await isBound(deps, plan, plan.change.from.address);
+      const { to: fresh, from: old } = await areBound(deps, plan);
       if (old.is !== 'done') return old;
-      const fresh = await isBound(deps, plan, plan.change.to.address);
       if (fresh.is === 'done') return notDone('the new address is still there');
       return fresh.is === 'not_done' ? old : fresh;
     },
     act: async ({ plan }) => {
       const { from } = plan.change;
       await kernel.takeBack();
-      const old = await isBound(deps, plan, from.address);
-      const fresh = await isBound(deps, plan, plan.change.to.address);
+      const { to: fresh, from: old } = await areBound(deps, plan);
       if (old.is === 'done' && fresh.is === 'not_done') return;
       // Somebody may have taken the address that was free for a while.
       if (old.is !== 'done') await askHere(deps, plan, from.address);
@@ -200,8 +196,21 @@ async function isBound(
   plan: Plan,
   address: Address,
 ): Promise<Probe> {
-  const { link: planned } = plan.change;
+  return judgeBound(await interfaces.read(signal), plan, address);
+}
+
+/** Both addresses of the plan, at one moment. */
+async function areBound(
+  { interfaces, signal }: AddressStepDependencies,
+  plan: Plan,
+): Promise<{ from: Probe; to: Probe }> {
   const links = await interfaces.read(signal);
+  const { from, to } = plan.change;
+  return { from: judgeBound(links, plan, from.address), to: judgeBound(links, plan, to.address) };
+}
+
+function judgeBound(links: readonly NetworkInterface[], plan: Plan, address: Address): Probe {
+  const { link: planned } = plan.change;
   const [holder] = holdersOf(links, address);
   if (holder === undefined) return notDone(`${address} is on no interface`);
   const { link, bound } = holder;

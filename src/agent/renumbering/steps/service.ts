@@ -48,7 +48,7 @@ export function judgeDemotion({ nodeUid, options }: Plan, table: NodeTable, { sh
 export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
   return {
     probe: async ({ plan }) => {
-      const { unitFileState } = await units.record(plan.unit.unit);
+      const { unitFileState } = await units.state(plan.unit.unit);
       if (unitFileState !== 'disabled') return notDone(`UnitFileState=${unitFileState}`);
       await units.flush(plan.unit);
       return done('disabled');
@@ -61,7 +61,7 @@ export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
 export function restartStep({ bootClock, units, power, signal }: ServiceStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
-      const { activeState } = await units.record(progress.plan.unit.unit);
+      const { activeState } = await units.state(progress.plan.unit.unit);
       if (progress.plan.options.reboot) {
         const now = await bootClock.now();
         const { intended } = progress;
@@ -117,7 +117,7 @@ export function startStep(
 ): StepExecutor {
   return {
     probe: async ({ plan }) => {
-      const { activeState, result } = await units.record(plan.unit.unit);
+      const { activeState, result } = await units.state(plan.unit.unit);
       return activeState === 'active' ? done('active') : notDone(`${activeState}, Result=${result}`);
     },
     act: async (progress) => {
@@ -131,7 +131,7 @@ export function startStep(
 export function stopStep({ units, signal }: ServiceStepDependencies): StepExecutor {
   return {
     probe: async ({ plan }: Progress) => {
-      const { activeState } = await units.record(plan.unit.unit);
+      const { activeState } = await units.state(plan.unit.unit);
       return activeState === 'inactive' || activeState === 'failed'
         ? done(activeState)
         : notDone(activeState);

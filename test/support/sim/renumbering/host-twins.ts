@@ -68,6 +68,7 @@ export function simUnitControl(host: SimHost, process: SimProcess, faults: HostF
     if (faults.lying?.test(what) !== true) await action();
   };
   return {
+    state: (unit) => units.state(unit),
     record: (unit) => units.record(unit),
     disable: (unit) => unless('systemctl disable', () => units.disable(unit)),
     enable: (unit) => unless('systemctl enable', () => units.enable(unit)),
