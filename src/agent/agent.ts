@@ -172,6 +172,8 @@ export class Agent {
   #telling: Promise<void> = Promise.resolve();
   #keptAlive: Timer | undefined;
   readonly #firstInventory: Timer;
+  /** Whether something has changed since the persistence of the internal address was read. */
+  #persistenceDue = false;
   #stopped = false;
 
   /** @throws RlnetError AGENT_ALREADY_RUNNING; CONFIG_INVALID for a damaged identity file. */
@@ -209,6 +211,7 @@ export class Agent {
       changed: (progress) => {
         if (!begun) return;
         if (progress !== undefined) agent.#reporter?.journalGrew(progress.plan.id);
+        agent.#readPersistence();
         agent.#settleSoon();
       },
     });
@@ -592,8 +595,16 @@ export class Agent {
     this.#logChange(before);
     // Whose it is is known by now, or on which link.
     const isFirst = key === 'interfaces' && known(before.interfaces) === undefined;
-    if (isFirst || address !== this.#internalAddress()) void this.#observers.persistence.refresh();
+    if (isFirst || address !== this.#internalAddress()) this.#persistenceDue = true;
+    this.#readPersistence();
     this.#settleSoon();
+  }
+
+  /** Each look is some programs of the owner of the network configuration: where the agent itself changes addresses, one look once it has done. */
+  #readPersistence(): void {
+    if (!this.#persistenceDue || this.#renumberings.isActing) return;
+    this.#persistenceDue = false;
+    void this.#observers.persistence.refresh();
   }
 
   #logChange(before: Observations): void {
@@ -604,7 +615,7 @@ export class Agent {
       for (const change of changes) log.info({}, change);
       if (changes.length > 0)
         this.#reporter?.event('interfaces', { changes: changes.slice(0, maxReportedChanges) });
-      if (changes.length > 0) void this.#observers.persistence.refresh();
+      if (changes.length > 0) this.#persistenceDue = true;
     }
     // RS learns of a stop or start of its unit before anybody else does; its table is worth a look then.
     const [was, is] = [before, this.#observations].map(({ unit }) => known(unit)?.activeState);

@@ -97,6 +97,11 @@ export class Renumberings {
     return this.#open?.progress;
   }
 
+  /** Whether an act of the open one is under way in this very moment. */
+  get isActing(): boolean {
+    return this.#open?.inFlight !== undefined;
+  }
+
   /** Why the open one cannot go on, where its journal is damaged or cannot be written. */
   get stuck(): RlnetError | undefined {
     return this.#stuck;
