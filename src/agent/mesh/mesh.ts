@@ -92,7 +92,7 @@ export class Mesh {
   readonly #twins = new Map<string, number>();
   #own: Address | undefined;
   readonly #listening: Listening;
-  /** By the side that is pinged then. */
+  /** The next pings: when they are due, monotonic. */
   #nextTick: { due: number; timer: Timer };
   #closed = false;
 
