@@ -62,10 +62,11 @@ import { isNews, onlyTurn, turnOf } from './table-turns.ts';
 import { createWireReports } from './wire-reports.ts';
 
 /**
- * The inventory is read hourly, spread over five minutes, and first so long after the start, milliseconds: it is forty programs, and a host that has
- * just booted needs its processors for RS, or to get its new address.
+ * The inventory is read first so long after the start, milliseconds: it is forty programs, and a host that has just booted needs its processors for
+ * RS, or to get its new address.
  */
 const firstInventoryMs = 20_000;
+/** And then hourly, spread over five minutes. */
 const inventoryCron = { expression: '7 * * * *', maxDelayMs: 5 * 60_000 };
 /** Readings and messages that come within so long make one new state: in a large mesh they come by the hundred. */
 const settleMs = 50;

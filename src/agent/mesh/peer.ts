@@ -15,7 +15,7 @@ import {
   testimonyMs,
 } from './reachability.ts';
 
-/** Loss is given over so many pings: half a minute. */
+/** Loss is given over so many looks at whether an echo is overdue, one a ping: half a minute. */
 const lossWindow = 60;
 /** What comes so soon after the silence began may have been under way when the way was cut, and shows nothing. */
 const underWayMs = 100;
