@@ -20,8 +20,8 @@ const node = `${repository}/node_modules/.bin/node`;
 const sources = `${repository}/test/support/standin`;
 
 const launcher = `#!/bin/sh
-# rladmin of the stand-in for Redis Enterprise Software, not the product.
-exec ${node} ${sources}/rladmin-cli.ts "$@"
+# rladmin of the stand-in for Redis Enterprise Software, not the product. Compiled once a host: agents call it all the time.
+NODE_COMPILE_CACHE=/var/opt/redislabs/run/compiled exec ${node} ${sources}/rladmin-cli.ts "$@"
 `;
 
 /**

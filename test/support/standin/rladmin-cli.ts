@@ -1,6 +1,5 @@
 import { call } from './lines.ts';
-import { madeUp } from './model.ts';
-import { failure, parseRladmin, type RladminResult, runRladmin } from './rladmin.ts';
+import type { RladminResult } from './rladmin.ts';
 
 /*
  * `/opt/redislabs/bin/rladmin` of the stand-in: hands its arguments to the daemon of this host.
@@ -16,10 +15,13 @@ async function run(): Promise<RladminResult> {
   const given = process.argv.slice(2);
   const option = given[0]?.startsWith('--socket=') ? given[0].slice('--socket='.length) : undefined;
   const argv = option === undefined ? given : given.slice(1);
-  if (parseRladmin(argv).kind === 'help') return runRladmin(argv, undefined);
   try {
     return (await call({ path: option ?? defaultSocket }, { argv }, timeoutMs)) as RladminResult;
   } catch (thrown) {
+    // Loaded only where the daemon cannot say it: that takes longer than all the rest.
+    const { failure, parseRladmin, runRladmin } = await import('./rladmin.ts');
+    if (parseRladmin(argv).kind === 'help') return runRladmin(argv, undefined);
+    const { madeUp } = await import('./model.ts');
     return failure(`${madeUp(`ERROR: the node's service does not answer: ${String(thrown)}`)}\n`);
   }
 }
