@@ -48,8 +48,8 @@ import type { Peers } from './renumbering/peers.ts';
 import { planMakerOf } from './renumbering/plan-maker.ts';
 import { PlanStore } from './renumbering/plan-store.ts';
 import { Renumberings, type RenumberingsDependencies } from './renumbering/renumberings.ts';
-import { waitsForRs } from './renumbering/rs-waits.ts';
 import { createExecutors } from './renumbering/steps/steps.ts';
+import { waitsForOwner, waitsForRs } from './renumbering/waits.ts';
 import type { ReportConnector } from './report/channel.ts';
 import { Reporter } from './report/reporter.ts';
 import { Spool } from './report/spool.ts';
@@ -389,6 +389,10 @@ export class Agent {
         nodeIdFile: deps.settings.rs.node_id_file,
         peerClocks: () => this.#readPeerClocks(),
         tableTurn: () => this.#tableTurn,
+        ownerFilesChanged: () => {
+          this.#persistenceDue = true;
+          this.#readPersistence();
+        },
         internal: () => ({ address: this.#internalAddress(), links: this.#observations.interfaces }),
       },
       (key, reading) => this.#observe(key, reading),
@@ -603,7 +607,7 @@ export class Agent {
 
   /** Each look is some programs of the owner of the network configuration: where the agent itself changes addresses, one look once it has done. */
   #readPersistence(): void {
-    if (!this.#persistenceDue || this.#renumberings.isActing) return;
+    if (!this.#persistenceDue || this.#renumberings.isChangingAddress) return;
     this.#persistenceDue = false;
     void this.#observers.persistence.refresh();
   }
@@ -820,14 +824,15 @@ function beginRenumberings(
 ): Promise<Renumberings> {
   const { settings, identity, acting, log } = deps;
   const { state: directory } = settings.directories;
-  const { owner: ownerOf, facts: _, ...ports } = acting;
-  const { rs, peers, total: waitedForRs } = waitsForRs(deps.clock, { rs: deps.rs, peers: agent.peers });
+  const { owner: _owner, facts: _, ...ports } = acting;
+  const { rs, peers, total: rsTotal } = waitsForRs(deps.clock, { rs: deps.rs, peers: agent.peers });
+  const { ownerOf, total: ownerTotal } = waitsForOwner(deps.clock, acting.owner);
   return Renumberings.begin({
     ...deps,
     ...agent,
     rs,
     peers,
-    waitedForRs,
+    waited: () => ({ rsMs: rsTotal(), ownerMs: ownerTotal() }),
     host: identity.host,
     directory,
     deadMan: acting.deadMan,

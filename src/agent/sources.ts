@@ -74,6 +74,8 @@ export interface SourceDependencies {
   peerClocks: () => Promise<{ host: string; aheadMs: number }[]>;
   /** When it is this host's turn to read RS's node table. */
   tableTurn: () => Turn;
+  /** Called when a file may have changed that says who keeps the internal address. */
+  ownerFilesChanged: () => void;
   /** What is known by now: whose persistence is read. */
   internal: () => { address: Address | undefined; links: Observations['interfaces'] };
 }
@@ -113,7 +115,7 @@ export function observeHost(
     }),
     nodeTable: observe('nodeTable', () => rs.nodeTable(), { turn: deps.tableTurn }),
     persistence: observe('persistence', () => readPersistence(persistences, deps.internal()), {
-      watch: (hint) => persistences.watch(hint),
+      watch: () => persistences.watch(deps.ownerFilesChanged),
     }),
     vitals: observe('vitals', () => deps.vitals.read()),
     deadMan: observe('deadMan', () => deps.deadMan.takenOver()),

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { type Address, type Family, familyOf } from '../protocol/address.ts';
+import { type Family, familyOf } from '../protocol/address.ts';
 import { type AddressChange, addressChangeSchema } from '../protocol/address-change.ts';
 import { asRlnetError, RlnetError } from '../protocol/errors.ts';
 import {
@@ -30,12 +30,12 @@ const ipMaxBytes = 64 * 1024 * 1024;
 /** The script compares and tries again for some seconds at most, and waits for the lock for 20. */
 const takeBackTimeoutMs = 60_000;
 
-/** Less would be over before duplicate address detection is. */
+/** Less could be over before all hosts of the segment have been asked. */
 const shortestBoundSeconds = 10;
 
 /** One probe and a random delay of up to a second before it, each a second (RFC 4862, 5.4; `dad_transmits`), and a busy host. */
 const detectionTimeoutMs = 8_000;
-const detectionPollMs = 50;
+const detectionPollMs = 100;
 
 /** The kernel makes some routes of an IPv6 address a moment after the address, so that what is not as planned is looked at again. */
 const settleTries = 10;
@@ -67,7 +67,6 @@ export function createKernelAddresses(options: {
   const path = {
     change: `${directory}/change.json`,
     script: `${directory}/take-back.sh`,
-    prepare: `${directory}/prepare`,
     forward: `${directory}/forward`,
     lock: `${directory}/lock`,
     takenBack: `${directory}/taken-back`,
@@ -99,29 +98,20 @@ export function createKernelAddresses(options: {
     const family = familyOf(change.from.address);
     const { before, state } = await readStill(change.link.name);
     const plan = kind === 'swap' ? planSwap(before, change) : planRehearsal(before, change);
-    // What somebody left who died before it had cleared up: a timer of then would find the script of now.
-    await disarm();
+    // What somebody left who died before it had cleared up: a timer of then would find the script of now. There is none without a change.
+    if (await isThere(path.change)) await disarm();
     await clear();
     await files.makeDirectory(directory, 0o700);
     const title = `${kind} of ${change.from.address} for ${change.to.address} on ${change.link.name}`;
     const script = renderTakeBack({ title, directory, state, family, commands: plan.back });
     await files.create(path.script, script, 0o600);
     await succeed('sh', ['-n', path.script]);
-    await files.create(path.prepare, batchOf(plan.prepare), 0o600);
     await files.create(path.forward, batchOf(plan.forward), 0o600);
     // Last: with it, the change stands.
     const stands = { kind, change, before, expected: plan.expected };
     await files.create(path.change, JSON.stringify(stands), 0o600);
     try {
       await timer.arm(timerNames[0], path.script, boundSeconds);
-      if (plan.prepare.length > 0) {
-        await runBatch(family, path.prepare);
-        await detectionEnds(change.to.address).catch(async (thrown: unknown) => {
-          // Where both find somebody the one who was asked to says who it is, whichever comes first.
-          await free;
-          throw thrown;
-        });
-      }
       await free;
       await runBatch(family, path.forward);
       return { elsewhere: await verify(plan.expected, change) };
@@ -174,30 +164,6 @@ export function createKernelAddresses(options: {
       throw commandFailed([file, ...args].join(' '), result, 'Run it by hand to see what is wrong with it.');
     }
     return result.stdout;
-  };
-
-  const detectionEnds = async (address: Address): Promise<void> => {
-    const until = clock.monotonic() + detectionTimeoutMs;
-    for (;;) {
-      const { addresses } = parseLinks(await succeed('ip', ['-j', '-d', 'addr']));
-      const bound = addresses.find((candidate) => candidate.address === address);
-      if (bound === undefined || bound.flags.includes('dadfailed')) {
-        throw new RlnetError(
-          'ADDRESS_DUPLICATE',
-          `Another host on the link has ${address} (duplicate address detection).`,
-          `Find it with ip -6 neigh on another host of that network, or plan another address.`,
-        );
-      }
-      if (!bound.flags.includes('tentative')) return;
-      if (clock.monotonic() > until) {
-        throw new RlnetError(
-          'KERNEL_NOT_AS_PLANNED',
-          `Duplicate address detection of ${address} on ${bound.link} has not ended within ${detectionTimeoutMs / 1000} s.`,
-          `Check that ${bound.link} has carrier.`,
-        );
-      }
-      await sleep(clock, detectionPollMs, never);
-    }
   };
 
   /** @returns what has changed that is not ours */

@@ -21,7 +21,7 @@ import { reachByTcp } from './tcp-reach.ts';
 const probes = 7;
 const spacingMs = 50;
 /** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
-const lastWaitMs = 500;
+const lastWaitMs = 300;
 /** Where our own card has answered, others are waited for longer. */
 const allAnswersMs = 1_000;
 /** Nothing is waited for; a busy host takes its time to begin. */

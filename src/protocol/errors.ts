@@ -31,7 +31,6 @@ const codes = {
   ADDRESS_CHANGE_REFUSED: { exit: 7, retryable: false },
   ADDRESS_CHANGE_UNDER_WAY: { exit: 7, retryable: false },
   ADDRESS_CHANGE_TAKEN_BACK: { exit: 7, retryable: true },
-  ADDRESS_DUPLICATE: { exit: 7, retryable: false },
   KERNEL_NOT_AS_PLANNED: { exit: 7, retryable: false },
   DETACHED_TIMER_FAILED: { exit: 7, retryable: false },
   OWNER_UNKNOWN: { exit: 7, retryable: false },

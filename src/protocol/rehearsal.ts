@@ -4,7 +4,7 @@ import { habitsOf, kernelRoutes } from './kernel-routes.ts';
 import type { KernelAddress, NetworkSnapshot } from './network-snapshot.ts';
 import { type IpCommand, type Route, type Rule, routeCommand, ruleCommand } from './routing.ts';
 import { addressToReplace } from './swap.ts';
-import { addressCommand, trialAddress } from './swap-addresses.ts';
+import { addressCommand, trialAddress, withoutDetection } from './swap-addresses.ts';
 
 /*
  * The new address beside the old one, so that others can try it. As a network of its own (/32, /128, `noprefixroute`) it puts
@@ -14,9 +14,7 @@ import { addressCommand, trialAddress } from './swap-addresses.ts';
 
 export interface Rehearsal {
   expected: NetworkSnapshot;
-  /** Adds the address. For IPv6, to be waited for until it is not `tentative` any more. */
-  prepare: readonly IpCommand[];
-  /** What it answers through. In one `ip -batch`. */
+  /** The address, and what it answers through. In one `ip -batch`. */
   forward: readonly IpCommand[];
   /** From anywhere on the way to the snapshot that was given. In one `ip -force -batch`. */
   back: readonly IpCommand[];
@@ -33,7 +31,7 @@ export function planRehearsal(before: NetworkSnapshot, change: AddressChange): R
   const from = addressToReplace(before, change);
   const family = familyOf(from.address);
   const { name } = change.link;
-  const trial = trialAddress({ link: name, address: change.to.address });
+  const trial = withoutDetection(trialAddress({ link: name, address: change.to.address }));
   const table = freeTable(before);
   const routes = trialRoutes(before, change, table);
   const rule: Rule = {
@@ -52,8 +50,11 @@ export function planRehearsal(before: NetworkSnapshot, change: AddressChange): R
       routes: [...before.routes, ...local, ...routes],
       rules: [...before.rules, rule].toSorted((a, b) => a.priority - b.priority),
     },
-    prepare: [addressCommand('add', trial)],
-    forward: [...routes.map((route) => routeCommand('add', route)), ruleCommand('add', rule)],
+    forward: [
+      addressCommand('add', trial),
+      ...routes.map((route) => routeCommand('add', route)),
+      ruleCommand('add', rule),
+    ],
     back: [
       ruleCommand('del', rule),
       ...routes.toReversed().map((route) => routeCommand('del', route)),

@@ -82,8 +82,9 @@ function changeIpv4Addresses(
 }
 
 /**
- * IPv6 addresses do not depend on each other. The new one comes without detection of duplicates, as `prepare` has waited
- * for that; the flag that says so is taken off again where the old one did not have it.
+ * IPv6 addresses do not depend on each other. They come with `nodad`: every host of the segment has just asked the wire for the address
+ * several times, where the kernel would ask once, from here alone, and keep the node waiting for 1 to 2 s (RFC 4862, 5.4). The flag is taken
+ * off again where the old one did not have it.
  */
 function changeIpv6Addresses(
   bound: readonly KernelAddress[],
@@ -95,25 +96,20 @@ function changeIpv6Addresses(
     to,
     after: bound.map((address) => (address === from ? to : address)),
     untouched: bound.filter((address) => address !== from),
-    forward: [
-      addressCommand('del', from),
-      addressCommand('del', { ...to, prefixLength: 128 }),
-      ...addWithoutDetection('add', to),
-    ],
-    back: [
-      addressCommand('del', { ...to, prefixLength: 128 }),
-      addressCommand('del', to),
-      ...addWithoutDetection('replace', from),
-    ],
+    forward: [addressCommand('del', from), ...addWithoutDetection('add', to)],
+    back: [addressCommand('del', to), ...addWithoutDetection('replace', from)],
   };
 }
 
 function addWithoutDetection(verb: 'add' | 'replace', address: KernelAddress): IpCommand[] {
-  if (address.flags.includes('nodad')) return [addressCommand(verb, address)];
-  return [
-    addressCommand(verb, { ...address, flags: [...address.flags, 'nodad'] }),
-    addressCommand('change', address),
-  ];
+  const undetected = addressCommand(verb, withoutDetection(address));
+  return address.flags.includes('nodad') ? [undetected] : [undetected, addressCommand('change', address)];
+}
+
+/** As it is to be added for the kernel not to look for another owner of it first. IPv4 has no such detection. */
+export function withoutDetection(address: KernelAddress): KernelAddress {
+  if (familyOf(address.address) === 'ipv4' || address.flags.includes('nodad')) return address;
+  return { ...address, flags: [...address.flags, 'nodad'] };
 }
 
 /** The new address with all that the old one was given. */

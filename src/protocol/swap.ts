@@ -4,7 +4,7 @@ import { RlnetError } from './errors.ts';
 import { describeAddress, type KernelAddress, type NetworkSnapshot } from './network-snapshot.ts';
 import { reaches } from './route-makable.ts';
 import { describeRoute, type IpCommand, type Route } from './routing.ts';
-import { addressCommand, changeAddresses, trialAddress } from './swap-addresses.ts';
+import { changeAddresses } from './swap-addresses.ts';
 import { changeRoutes } from './swap-routes.ts';
 import { changeRules } from './swap-rules.ts';
 
@@ -22,12 +22,7 @@ import { changeRules } from './swap-rules.ts';
 export interface Swap {
   /** What a snapshot shows when it is done. */
   expected: NetworkSnapshot;
-  /**
-   * For IPv6: adds the new address without its network, so that the kernel can look for another owner while the old
-   * one is still in use. To be done first, and waited for until the address is not `tentative` any more.
-   */
-  prepare: readonly IpCommand[];
-  /** From exactly the snapshot that was given (and `prepare`) to `expected`. In one `ip -batch`. */
+  /** From exactly the snapshot that was given to `expected`. In one `ip -batch`. */
   forward: readonly IpCommand[];
   /** From anywhere on the way to exactly the snapshot that was given. In one `ip -force -batch`. */
   back: readonly IpCommand[];
@@ -59,7 +54,6 @@ export function planSwap(before: NetworkSnapshot, change: AddressChange): Swap {
       routes: routes.after,
       rules: rules.after,
     },
-    prepare: family === 'ipv6' ? [addressCommand('add', trialAddress(addresses.to))] : [],
     forward: [...routes.forward.first, ...addresses.forward, ...routes.forward.last, ...rules.forward],
     back: [
       ...rules.back.first,

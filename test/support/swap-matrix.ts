@@ -118,7 +118,7 @@ function matrixCase(family: Family, promote: 0 | 1, axes: Axes): MatrixCase {
     rehearsed: [
       isIpv4
         ? `+ ${next}/32 dev eth0 scope global label eth0 noprefixroute`
-        : `+ ${next}/128 dev eth0 scope global deprecated noprefixroute`,
+        : `+ ${next}/128 dev eth0 scope global deprecated nodad noprefixroute`,
       isIpv4
         ? `+ local ${next} dev eth0 table local protocol kernel scope host src ${next}`
         : `+ local ${next} dev eth0 table local protocol kernel metric 0 pref medium`,

@@ -22,6 +22,7 @@ import type {
 import type { BackStep, Direction, ForwardStep, Step } from '../../protocol/renumbering/steps.ts';
 import type { Log } from '../log.ts';
 import type { Journal } from './journal.ts';
+import type { Waits } from './waits.ts';
 
 /** How long to wait before reality is looked at again, milliseconds. A look costs some execs. */
 const lookAgainMs = 500;
@@ -52,8 +53,7 @@ export interface RenumberingDependencies {
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   /** A majority of the frozen set on whether the lock is still held. */
   askHeld: (progress: Progress) => Promise<NonNullable<Facts['held']>['is']>;
-  /** For how long RS was waited for since the agent's start, milliseconds. */
-  waitedForRs: () => number;
+  waited: () => Waits;
   log: Log;
   /** Called after every record. */
   changed: (progress: Progress, record: JournalRecord) => void;
@@ -88,8 +88,8 @@ export class Renumbering {
   #signOfLife: Timer | undefined;
   /** The step that the facts above are about. */
   #about: string | undefined;
-  /** How long RS had been waited for when that step's turn came. */
-  #rsWaitBefore = 0;
+  /** How it was when that step's turn came. */
+  #waitedBefore: Waits = { rsMs: 0, ownerMs: 0 };
 
   constructor(deps: RenumberingDependencies, journal: Journal) {
     this.#deps = deps;
@@ -157,7 +157,7 @@ export class Renumbering {
       this.#about = about;
       this.#guards = undefined;
       this.#acted = undefined;
-      this.#rsWaitBefore = this.#deps.waitedForRs();
+      this.#waitedBefore = this.#deps.waited();
     }
     const probe = await this.#probe(progress);
     return nextAction(progress, {
@@ -211,8 +211,11 @@ export class Renumbering {
         const word = wordBeforeDone(action.step);
         if (word !== undefined) await deadMan.setWord(word);
         const { step, evidence } = action;
-        const rsMs = Math.round(this.#deps.waitedForRs() - this.#rsWaitBefore);
-        await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence, rsMs });
+        const [before, now] = [this.#waitedBefore, this.#deps.waited()];
+        const rsMs = Math.round(now.rsMs - before.rsMs);
+        const ownerMs = Math.round(now.ownerMs - before.ownerMs);
+        const waited = { rsMs, ownerMs };
+        await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence, ...waited });
         return;
       }
       case 'alarm': {

@@ -19,6 +19,7 @@ import { openRenumberingOf, summaryOf } from './outline.ts';
 import { createPeerHandlers } from './peer-handlers.ts';
 import type { Peers } from './peers.ts';
 import { type Executors, Renumbering, type RenumberingDependencies } from './renumbering.ts';
+import type { Waits } from './waits.ts';
 
 /** How long a journal that could not be written is left alone, milliseconds. */
 const takeUpAgainMs = 30_000;
@@ -39,7 +40,7 @@ export interface RenumberingsDependencies {
   /** The steps of a plan on this host. @throws RlnetError where this version cannot carry such a plan out */
   executors: (context: StepContext, plan: Plan) => Executors;
   /** For how long RS was waited for since the agent's start, milliseconds. */
-  waitedForRs: () => number;
+  waited: () => Waits;
   /** The guards of a step: the refusals. */
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   log: Log;
@@ -97,9 +98,9 @@ export class Renumberings {
     return this.#open?.progress;
   }
 
-  /** Whether an act of the open one is under way in this very moment. */
-  get isActing(): boolean {
-    return this.#open?.inFlight !== undefined;
+  /** Whether the open one has an act under way in this very moment, or is about to change this host's address or to see it changed. */
+  get isChangingAddress(): boolean {
+    return this.#open?.inFlight !== undefined || this.#open?.progress.step === 'readdress';
   }
 
   /** Why the open one cannot go on, where its journal is damaged or cannot be written. */

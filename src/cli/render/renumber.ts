@@ -137,8 +137,9 @@ interface Passage {
   began: number;
   ended: number | undefined;
   evidence: string;
-  /** Milliseconds of it for which rladmin was waited for, as far as that is known. */
+  /** Milliseconds of it for which others were waited for, as far as that is known. */
   rsMs: number;
+  ownerMs: number;
 }
 
 function passagesOf(records: readonly JournalRecord[]): Passage[] {
@@ -153,12 +154,12 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
         began: since,
         ended: undefined,
         evidence: '',
-        rsMs: 0,
+        ...{ rsMs: 0, ownerMs: 0 },
       };
     } else if (record.type === 'done') {
       const began = current?.began ?? since;
-      const { step, evidence, rsMs = 0 } = record;
-      passages.push({ label: labelOf(record), step, began, ended: record.wall, evidence, rsMs });
+      const { step, evidence, rsMs = 0, ownerMs = 0 } = record;
+      passages.push({ label: labelOf(record), step, began, ended: record.wall, evidence, rsMs, ownerMs });
       since = record.wall;
       current = undefined;
     } else if (record.type === 'turned' || record.type === 'closed' || record.type === 'taken_over') {
@@ -169,7 +170,7 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
         began: record.wall,
         ended: record.wall,
         evidence: '',
-        rsMs: 0,
+        ...{ rsMs: 0, ownerMs: 0 },
       });
       since = record.wall;
       current = undefined;
@@ -211,20 +212,20 @@ const others: Readonly<Partial<Record<Step, string>>> = {
 
 /** How long each step took, and whose time it was. */
 export function renderTiming(records: readonly JournalRecord[]): string {
-  const passed = passagesOf(records).flatMap(({ step, label, began, ended, rsMs }) => {
+  const passed = passagesOf(records).flatMap(({ step, label, began, ended, rsMs, ownerMs }) => {
     if (step === undefined || ended === undefined) return [];
     const ms = ended - began;
     const other = others[step];
-    // By two clocks: the wall's, and the one that RS's answers are timed with.
-    const own = other === undefined ? Math.max(0, ms - rsMs) : 0;
-    return [
-      {
-        label,
-        ms,
-        own,
-        whose: other ?? (ms - own < 50 ? 'rlnet' : `rlnet ${seconds(own)}, RS ${seconds(ms - own)}`),
-      },
-    ];
+    // By two clocks: the wall's, and the one that the waits are timed with.
+    const own = other === undefined ? Math.max(0, ms - rsMs - ownerMs) : 0;
+    const shares = [
+      ['rlnet', own],
+      ['RS', rsMs],
+      ['the owner', ownerMs],
+    ] as const;
+    const told = shares.filter(([, share], index) => index === 0 || share >= 50);
+    const split = told.map(([who, share]) => `${who} ${seconds(share)}`).join(', ');
+    return [{ label, ms, own, whose: other ?? (told.length === 1 ? 'rlnet' : split) }];
   });
   const sum = (times: number[]): string => seconds(times.reduce((total, each) => total + each, 0));
   const table = renderTable(

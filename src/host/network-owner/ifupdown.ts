@@ -45,15 +45,17 @@ const deepest = 10;
  * and with it all its addresses, and the links upon it. So activation asks `ifup --no-act` for the commands with the files as they were
  * and as they are, and runs those that differ; and those again that put addresses and routes there, which the kernel refuses where it has them.
  *
- * @param exec outside of our sandbox: ifup keeps its state in /run, and its commands are the operator's
+ * @param exec for what only reads the kernel
+ * @param outer outside of our sandbox: ifup keeps its state in /run, and its commands are the operator's
  * @param scratch a directory, made if needed, that programs outside of our sandbox see too
  */
 export function createIfupdownAdapter(
   exec: Pick<Exec, 'run'>,
+  outer: Pick<Exec, 'run'>,
   scratch = '/run/rlnet',
 ): OwnerAdapter<InterfacesFile> {
   const run = (file: string, args: readonly string[], signal?: AbortSignal): Promise<ExecResult> =>
-    exec.run(file, args, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    outer.run(file, args, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
 
   /** What ifup or ifdown would do with this configuration. */
   const wouldRun = async (
@@ -77,7 +79,7 @@ export function createIfupdownAdapter(
   };
 
   const inKernel = async ({ name }: LinkIdentity): Promise<KernelAddress[]> => {
-    const { stdout } = await run('ip', ['-j', '-d', 'addr', 'show', 'dev', name]);
+    const { stdout } = await exec.run('ip', ['-j', '-d', 'addr', 'show', 'dev', name], { timeoutMs });
     return parseLinks(stdout).addresses;
   };
   /** Its exit status says no more than that it was not there. */
@@ -87,7 +89,7 @@ export function createIfupdownAdapter(
 
   /** One of the commands of a stanza, as ifup runs them. Not to be aborted: what it has begun it ends. */
   const shell = (command: string, name: string): Promise<ExecResult> =>
-    exec.run('sh', ['-c', command], { timeoutMs, env: { IFACE: name, LOGICAL: name } });
+    outer.run('sh', ['-c', command], { timeoutMs, env: { IFACE: name, LOGICAL: name } });
 
   const report = async (
     { link, to, gateway }: AddressChange,
@@ -101,11 +103,10 @@ export function createIfupdownAdapter(
       };
     }
     const [flag] = familyOf(to.address) === 'ipv4' ? ['-4'] : ['-6'];
-    const { stdout } = await run(
-      'ip',
-      ['-j', flag, 'route', 'show', 'table', 'all', 'dev', link.name],
-      signal,
-    );
+    const { stdout } = await exec.run('ip', ['-j', flag, 'route', 'show', 'table', 'all', 'dev', link.name], {
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
     const hops = parseRoutes(stdout, familyOf(to.address)).flatMap(({ nexthops }) => nexthops);
     const reached = gateway === undefined || hops.some((hop) => hop.gateway === gateway.to);
     return {
@@ -134,7 +135,8 @@ export function createIfupdownAdapter(
         if (failed !== undefined) throw rejected(edits, `says: ${said(failed)}`);
         return commands;
       };
-      const wrong = wrongOutcome(edits, await outcome('before'), await outcome('after'));
+      const [before, after] = await Promise.all([outcome('before'), outcome('after')]);
+      const wrong = wrongOutcome(edits, before, after);
       if (wrong !== undefined) throw rejected(edits, wrong);
     },
     takeUp: async (change, signal) => {
@@ -159,8 +161,12 @@ export function createIfupdownAdapter(
       };
       const stanzas: { name: string; up: string[]; made: string[]; unmake: string[] }[] = [];
       for (const name of names) {
-        const [up, wasUp] = [await ask('ifup', root, name), await ask('ifup', previous, name)];
-        const [down, wasDown] = [await ask('ifdown', root, name), await ask('ifdown', previous, name)];
+        const [up, wasUp, down, wasDown] = await Promise.all([
+          ask('ifup', root, name),
+          ask('ifup', previous, name),
+          ask('ifdown', root, name),
+          ask('ifdown', previous, name),
+        ]);
         const made = without(up, wasUp);
         // What cannot be repeated is undone first, so that it is not there twice.
         const twice = made.every(isRepeatable) ? [] : without(down, wasDown);

@@ -28,7 +28,7 @@ export function createNetworkOwner(kind: OwnerKind, ports: FileOwnerPorts, hook?
         ports,
       );
     case 'ifupdown':
-      return createFileOwner(createIfupdownAdapter(ports.outer), ports);
+      return createFileOwner(createIfupdownAdapter(ports.exec, ports.outer), ports);
     case 'hook':
       if (hook !== undefined) return createHookOwner(hook, ports);
       throw new RlnetError(

@@ -31,13 +31,12 @@ export interface KernelAddresses {
   standing(): Promise<StandingChange | undefined>;
   /**
    * Adds the new address beside the old one as a network of its own, with a rule and a table for what it sends: others can reach it, nothing
-   * else changes. IPv6 is waited for until duplicate address detection has ended, about 2 s.
+   * else changes. Whether somebody else has it is the caller's to find out: the kernel is told not to look (`nodad`).
    *
    * @param boundSeconds from now on, at least 10: then it is taken back
-   * @param free resolves once it is known that nobody else has the new address; what it rejects with is thrown, also where the kernel finds
-   *   somebody first. Meanwhile all is got ready, and an IPv6 address is looked for by the kernel itself, when nobody gets an answer from it
-   *   (RFC 4862, 5.4); nothing else changes before
-   * @throws RlnetError ADDRESS_CHANGE_REFUSED and ADDRESS_CHANGE_UNDER_WAY before anything is done. ADDRESS_DUPLICATE,
+   * @param free resolves once it is known that nobody else has the new address; what it rejects with is thrown. Meanwhile all is got ready;
+   *   nothing changes before
+   * @throws RlnetError ADDRESS_CHANGE_REFUSED and ADDRESS_CHANGE_UNDER_WAY before anything is done.
    *   KERNEL_NOT_AS_PLANNED, ADDRESS_CHANGE_TAKEN_BACK, DETACHED_TIMER_FAILED, what Exec throws: it was taken back,
    *   and where that failed too (then the message says so) the timer will.
    */

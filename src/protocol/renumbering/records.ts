@@ -38,13 +38,17 @@ export const recordSchema = v.variant('type', [
     attempt: v.pipe(v.number(), v.integer(), v.minValue(1)),
     detail: v.optional(v.record(v.string(), v.string())),
   }),
-  /** Seen to be so, with what was seen. `rsMs`: for how many milliseconds of the step, in this run of the agent, rladmin was waited for. */
+  /**
+   * Seen to be so, with what was seen. `rsMs`, `ownerMs`: for how many milliseconds of the step, in this run of the agent, rladmin was waited
+   * for, and the owner of the network configuration.
+   */
   v.object({
     type: v.literal('done'),
     ...common,
     ...step,
     evidence: v.string(),
     rsMs: v.optional(v.pipe(v.number(), v.minValue(0))),
+    ownerMs: v.optional(v.pipe(v.number(), v.minValue(0))),
   }),
   /** From here on the way leads back. */
   v.object({ type: v.literal('turned'), ...common, reason: reasonSchema }),

@@ -118,7 +118,7 @@ export function kernelAddressesContract({ place, sample, phaseStep }: KernelCont
           const trial =
             familyOf(to.address) === 'ipv4'
               ? `+ ${to.address}/32 dev eth0 scope global label eth0 noprefixroute`
-              : `+ ${to.address}/128 dev eth0 scope global deprecated noprefixroute`;
+              : `+ ${to.address}/128 dev eth0 scope global deprecated nodad noprefixroute`;
           expect(changes).toContain(trial);
           expect(changes).toContainEqual(expect.stringContaining(` rule priority 1 from ${to.address} `));
           expect(changes.filter((line) => line.startsWith('-'))).toEqual([]);

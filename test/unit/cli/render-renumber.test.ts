@@ -55,9 +55,11 @@ const journal: JournalRecord[] = [
   { type: 'resumed', wall: 60_000, at: { bootId: 'bbbbbbbbbbbb', seconds: 9 } },
   { type: 'done', ...at(62), direction, step: 'restart', evidence: 'another boot' },
   { type: 'intent', ...at(63), direction, step: 'readdress', attempt: 1 },
+  { type: 'done', ...at(66), direction, step: 'readdress', evidence: 'seen', rsMs: 20, ownerMs: 1_500 },
+  { type: 'intent', ...at(66), direction, step: 'register', attempt: 1 },
   {
     type: 'turned',
-    ...at(64),
+    ...at(68),
     reason: { code: 'ADDRESS_IN_USE', message: 'Somebody has it.', remedy: 'Look.' },
   },
 ];
@@ -66,7 +68,7 @@ describe('a journal', () => {
   it('is shown whole, a line for each record', () => {
     const lines = renderJournal(journal).trimEnd().split('\n');
     expect(lines.length).toBe(journal.length);
-    expect(lines.at(-1)).toBe('00:01:04.000  turns back: ADDRESS_IN_USE: Somebody has it.');
+    expect(lines.at(-1)).toBe('00:01:08.000  turns back: ADDRESS_IN_USE: Somebody has it.');
   });
 
   it('tells by --timing how long each step took, over a boot as well, and whose time it was', () => {
@@ -75,8 +77,9 @@ describe('a journal', () => {
       .map((line) => line.trim().split(/\s{2,}/));
     expect(rows).toContainEqual(['claim', '2.0 s', 'rlnet 1.4 s, RS 0.6 s']);
     expect(rows).toContainEqual(['restart', '60.0 s', 'the host']);
-    expect(rows).toContainEqual(['readdress', '2.0 s', 'rlnet']);
-    expect(rows).toContainEqual(["all of it 64.0 s, of which rlnet's own 3.4 s"]);
+    expect(rows).toContainEqual(['readdress', '4.0 s', 'rlnet 2.5 s, the owner 1.5 s']);
+    expect(rows).toContainEqual(['register', '2.0 s', 'RS']);
+    expect(rows).toContainEqual(["all of it 68.0 s, of which rlnet's own 3.9 s"]);
   });
 
   it('is followed in place with the step that is under way last', () => {

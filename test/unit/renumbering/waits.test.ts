@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Peers } from '../../../src/agent/renumbering/peers.ts';
-import { waitsForRs } from '../../../src/agent/renumbering/rs-waits.ts';
+import { waitsForOwner, waitsForRs } from '../../../src/agent/renumbering/waits.ts';
 import { sleep } from '../../../src/host/ports/clock.ts';
+import type { NetworkOwner } from '../../../src/host/ports/network-owner.ts';
 import { rladminCommands } from '../../../src/host/rs.ts';
 import { createManualClock } from '../../support/manual-clock.ts';
+import { examplePlan } from '../../support/renumbering/plan.ts';
 
 const never = new AbortController().signal;
 
@@ -55,4 +57,24 @@ test.each([
   await asked;
   expect(waits.total()).toBe(counted);
   expect(waits.peers.hostOf(1)).toBe('n1');
+});
+
+test('an owner is waited for while it takes its files up, also where it does not succeed, and not while they are written', async () => {
+  const clock = createManualClock();
+  const takes = (ms: number) => sleep(clock, ms, never);
+  const owner = {
+    kind: 'ifupdown',
+    persist: () => takes(100),
+    activate: () => takes(700).then(() => Promise.reject(new Error('not of interest'))),
+  } as unknown as NetworkOwner;
+  const waits = waitsForOwner(clock, () => owner);
+  const same = waits.ownerOf('ifupdown');
+  const refused = expect(
+    same.persist(examplePlan().change, '/backup').then(() => same.activate(examplePlan().change)),
+  ).rejects.toThrow();
+  await clock.pass(500);
+  expect(waits.total()).toBe(400);
+  await clock.pass(1_000);
+  await refused;
+  expect(waits.total()).toBe(700);
 });

@@ -60,11 +60,15 @@ export function rehearseStep(deps: AddressStepDependencies): StepExecutor {
       await kernel.takeBack();
       await kernel.rehearse(change, rehearsalSeconds, askEverybody(deps, plan, change.to.address));
       try {
-        const answers = await reachFromPeers(deps, plan, change.to.address);
-        const failed = answers.find(({ why }) => why !== undefined);
-        if (failed !== undefined) throw notReached(change.to.address, `${failed.host}: ${failed.why ?? ''}`);
+        const target = await targetOf(deps, change.to.address);
+        const reached = othersOf(plan).map(async (host) => {
+          const why = await reachFrom(deps, plan, host, target);
+          return why === undefined ? undefined : `${host}: ${why}`;
+        });
+        const failed = (await Promise.all(reached)).find((why) => why !== undefined);
+        if (failed !== undefined) throw notReached(change.to.address, failed);
         await askGateway(deps, plan);
-        passed = `reached by ${answers.map(({ host }) => host).join(', ')}`;
+        passed = `reached by ${othersOf(plan).join(', ')}`;
       } finally {
         await kernel.takeBack();
       }
@@ -295,51 +299,68 @@ async function judge(
   }
 }
 
-/** What each peer makes of an address of this host: undefined for one that reaches it on the right card. */
-async function reachFromPeers(
-  { peers, interfaces, signal }: AddressStepDependencies,
+/** What a peer makes of an address of this host: why it does not reach it on the right card, undefined where it does. */
+async function reachFrom(
+  { peers }: AddressStepDependencies,
   plan: Plan,
-  address: Address,
-): Promise<{ host: string; why: string | undefined }[]> {
-  const [holder] = holdersOf(await interfaces.read(signal), address);
-  const bytes = holder?.link.mtu ?? smallestMtu;
-  return await Promise.all(
-    othersOf(plan).map(async (host) => {
-      try {
-        const { outcome, why, macs } = await peers.call(host, 'reach', { address, bytes }, reachTimeoutMs);
-        if (outcome !== 'connected' && outcome !== 'refused') return { host, why: why ?? outcome };
-        const { mac } = plan.change.link;
-        const foreign = mac === undefined ? undefined : macs.find((each) => each !== mac);
-        return { host, why: foreign === undefined ? undefined : `it reaches ${foreign} there` };
-      } catch (thrown) {
-        return { host, why: asRlnetError(thrown).message };
-      }
-    }),
-  );
+  host: string,
+  target: { address: Address; bytes: number },
+): Promise<string | undefined> {
+  try {
+    const { outcome, why, macs } = await peers.call(host, 'reach', target, reachTimeoutMs);
+    if (outcome !== 'connected' && outcome !== 'refused') return why ?? outcome;
+    const { mac } = plan.change.link;
+    const foreign = mac === undefined ? undefined : macs.find((each) => each !== mac);
+    return foreign === undefined ? undefined : `it reaches ${foreign} there`;
+  } catch (thrown) {
+    return asRlnetError(thrown).message;
+  }
 }
 
-async function seenByMajority(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<Probe> {
-  const answers = await reachFromPeers(deps, plan, address);
-  const seen = answers.filter(({ why }) => why === undefined).map(({ host }) => host);
-  if (seen.length + 1 >= majorityOf(plan)) return done(`reached by ${seen.join(', ')}`);
-  return notDone(
-    `too few reach ${address}: ${answers.map(({ host, why }) => `${host}: ${why ?? 'yes'}`).join('; ')}`,
-  );
+/** With the size of the packets that have to pass. */
+async function targetOf({ interfaces, signal }: AddressStepDependencies, address: Address) {
+  const [holder] = holdersOf(await interfaces.read(signal), address);
+  return { address, bytes: holder?.link.mtu ?? smallestMtu };
+}
+
+/**
+ * Whether a majority of the nodes, this one among them, reaches the address. No more are waited for. A peer that does not is asked again
+ * while `again` says so: right after a swap all links are made anew, and what was asked through an old one ends with it.
+ */
+async function seenByMajority(
+  deps: AddressStepDependencies,
+  plan: Plan,
+  address: Address,
+  again: () => boolean = () => false,
+): Promise<Probe> {
+  const { clock, signal } = deps;
+  const target = await targetOf(deps, address);
+  const answers = new Map<string, string | undefined>();
+  const seen = (): string[] => [...answers].flatMap(([host, why]) => (why === undefined ? host : []));
+  const enough = Promise.withResolvers<void>();
+  const isEnough = (): boolean => seen().length + 1 >= majorityOf(plan);
+  const asked = othersOf(plan).map(async (host) => {
+    for (;;) {
+      answers.set(host, await reachFrom(deps, plan, host, target));
+      if (isEnough()) enough.resolve();
+      if (answers.get(host) === undefined || isEnough() || !again()) return;
+      await sleep(clock, lookAgainMs, signal);
+    }
+  });
+  await Promise.race([enough.promise, Promise.all(asked)]);
+  if (isEnough()) return done(`reached by ${seen().join(', ')}`);
+  const said = [...answers].map(([host, why]) => `${host}: ${why ?? 'yes'}`);
+  return notDone(`too few reach ${address}: ${said.join('; ')}`);
 }
 
 /** While the swap is on trial: half its time for the peers to see the address, so that the rest has the other half. */
 async function untilSeen(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
-  const { clock, kernel, signal } = deps;
+  const { clock, kernel } = deps;
   const until = clock.monotonic() + (plan.bounds.readdress * 1000) / 2;
-  for (;;) {
-    const seen = await seenByMajority(deps, plan, address);
-    if (seen.is === 'done') return;
-    if (clock.monotonic() > until) {
-      await kernel.takeBack();
-      throw notReached(address, seen.is === 'not_done' ? seen.evidence : 'nobody could be asked');
-    }
-    await sleep(clock, lookAgainMs, signal);
-  }
+  const seen = await seenByMajority(deps, plan, address, () => clock.monotonic() <= until);
+  if (seen.is === 'done') return;
+  await kernel.takeBack();
+  throw notReached(address, seen.is === 'not_done' ? seen.evidence : 'nobody could be asked');
 }
 
 /** The address is on this card from here on, for every neighbour that has to do with it. */

@@ -103,7 +103,7 @@ export class SimRenumberingAgent implements Service {
       executors: (context) =>
         createExecutors({ ...ports, ...context, backupDirectory: ({ id }) => `/var/lib/rlnet/backup-${id}` }),
       askGuards: askGuardsOf(simFacts(ports, host)),
-      waitedForRs: () => 0,
+      waited: () => ({ rsMs: 0, ownerMs: 0 }),
       log,
       changed: (progress, record) => {
         if (progress === undefined || record === undefined) return;

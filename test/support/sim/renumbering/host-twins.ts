@@ -3,7 +3,7 @@ import type { KernelAddresses, StandingChange } from '../../../../src/host/ports
 import type { NetworkOwner } from '../../../../src/host/ports/network-owner.ts';
 import type { UnitControl } from '../../../../src/host/ports/unit-control.ts';
 import type { Wire } from '../../../../src/host/ports/wire.ts';
-import { type Address, familyOf } from '../../../../src/protocol/address.ts';
+import type { Address } from '../../../../src/protocol/address.ts';
 import type { AddressChange, HostAddress } from '../../../../src/protocol/address-change.ts';
 import { RlnetError } from '../../../../src/protocol/errors.ts';
 import { holdingOf } from '../../../../src/protocol/network-owner.ts';
@@ -18,7 +18,6 @@ import { createSimWire } from '../wire.ts';
 
 const quick = { low: 5, high: 40 };
 const link = 'eth0';
-const detectionPollMs = 50;
 
 /** What goes wrong on a host, set by a story: consulted at every command. */
 export interface HostFaults {
@@ -170,20 +169,6 @@ export function simKernelAddresses(
       throw thrown;
     }
   };
-  /** An IPv6 address is waited for, as the port promises; where another host has it, the change is taken back. */
-  const detectionEnds = async (address: Address): Promise<void> => {
-    if (familyOf(address) === 'ipv4') return;
-    const flags = (): readonly string[] | undefined =>
-      host.interfaces.links.flatMap(({ addresses }) => addresses).find((bound) => bound.address === address)
-        ?.flags;
-    for (;;) {
-      const found = await process.call(detectionPollMs, 'ip addr', flags);
-      if (found?.length === 0) return;
-      if (found?.includes('dadfailed') === false) continue;
-      await takeBack();
-      throw new RlnetError('ADDRESS_DUPLICATE', `Another host has ${address}.`, 'Plan another address.');
-    }
-  };
   return {
     snapshot: async () => ({ ...nothing, routes: host.routes }),
     standing: () => process.call(1, 'read /run/rlnet', () => current()),
@@ -191,9 +176,8 @@ export function simKernelAddresses(
       await armUntilFree('rehearsal', change, seconds, free);
       await run(`ip addr add ${change.to.address}/32`, () => {
         requireStanding();
-        if (!has(change.to.address)) host.interfaces.add(link, change.to);
+        if (!has(change.to.address)) host.interfaces.add(link, change.to, false);
       });
-      await detectionEnds(change.to.address);
       return { elsewhere: [] };
     },
     swap: async (change, seconds, free) => {
@@ -201,9 +185,8 @@ export function simKernelAddresses(
       await run(`ip -batch swap to ${change.to.address}`, () => {
         requireStanding();
         if (has(change.from.address)) host.interfaces.remove(link, change.from.address);
-        if (!has(change.to.address)) host.interfaces.add(link, change.to);
+        if (!has(change.to.address)) host.interfaces.add(link, change.to, false);
       });
-      await detectionEnds(change.to.address);
       return { elsewhere: [] };
     },
     extend: async () => {},
