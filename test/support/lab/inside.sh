@@ -11,14 +11,15 @@ mount -t tmpfs -o mode=0755 "rlnet-lab.$1" /run
 mkdir -p /run/lab /run/lock
 
 ip link set lo up
+# The hosts' gateways. With an address of their own, as that of a port would change whenever the host behind it restarts.
 bridge() {
-  ip link add "$1" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+  ip link add "$1" address "$4" type bridge stp_state 0 forward_delay 0 mcast_snooping 0
   ip address add "$2" dev "$1"
   ip address add "$3" dev "$1" nodad
   ip link set "$1" up
 }
-bridge internal 10.77.0.1/24 fd77:0:0:1::fe01/64
-bridge external 10.88.0.1/24 fd88:0:0:1::fe01/64
+bridge internal 10.77.0.1/24 fd77:0:0:1::fe01/64 52:54:00:77:00:01
+bridge external 10.88.0.1/24 fd88:0:0:1::fe01/64 52:54:00:88:00:01
 
 # `cut` holds the bridge ports whose packets vanish: no carrier goes down and nobody is told.
 nft -f - <<'RULES'
