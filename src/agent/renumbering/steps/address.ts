@@ -102,11 +102,14 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       if (plan.kind === 'already_bound' || bound.is !== 'done') return bound;
       if (old.is !== 'not_done') return old.is === 'done' ? notDone('the old address is still there') : old;
       if ((await kernel.standing()) !== undefined) return notDone('the swap is still on trial');
-      const { files, evidence } = await owner.readBack(plan.change, signal);
+      const [{ files, evidence }, seen] = await Promise.all([
+        owner.readBack(plan.change, signal),
+        seenByMajority(deps, plan, plan.change.to.address),
+      ]);
       if (files !== 'to' && owner.kind !== 'manual' && owner.kind !== 'hook') {
         return notDone(`the files of ${owner.kind} hold ${files}: ${evidence.join(' ')}`);
       }
-      return await seenByMajority(deps, plan, plan.change.to.address);
+      return seen;
     },
     act: async ({ plan }) => {
       const { change } = plan;
@@ -133,8 +136,8 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       await owner.persist(change, backupDirectory(plan), signal);
       await kernel.keep();
       await owner.activate(change, signal);
-      // The owner may have taken it away for a moment.
-      await announce(deps, plan, change.to);
+      // Once more, as the owner may have taken it away for a moment. The node is out of service, so that nobody waits for it.
+      announce(deps, plan, change.to).catch(() => {});
     },
   };
 }
