@@ -100,6 +100,9 @@ export function createDeadMan(options: {
       const armed = (await files.readIfExists(script)) !== undefined;
       // First: without it no timer of any boot does anything.
       for (const path of [script, wordFile, mark, finished, room]) await files.remove(path);
+      // Of an agent that died in the middle of a write.
+      const temporary = (await files.list(directory)).filter((name) => name.endsWith('.tmp'));
+      for (const name of temporary) await files.remove(`${directory}/${name}`);
       if (!armed) return;
       await systemctl('stop', timer);
       await exec.run('sync', [], { timeoutMs });

@@ -100,7 +100,7 @@ async function endsWellOrStops(cluster: Cluster, end: Ended, begun: Begun): Prom
   expect(end.reason?.remedy).toMatch(/\S/);
   expect(await n1.execOk(['rlnet', 'lock', 'show'])).toContain(end.planId);
   const { stdout, stderr } = await n2.exec(['rlnet', 'rescue']);
-  expect(`${stdout}${stderr}`).toMatch(/^1\. on this host: /m);
+  expect(`${stdout}${stderr}`).toMatch(/^1\. (on this host|ON ANOTHER NODE): /m);
 }
 
 interface Begun {
@@ -289,14 +289,15 @@ describe('a renumbering', { concurrent: true, timeout: 3 * patienceMs }, () => {
 
   // Where the agent cannot write its journal it does nothing more, and the dead man may come. In the last block of a file there is room all the same.
   test.for(full ? (['rehearse', 'disable', 'readdress', 'enable'] as const) : [])(
-    'whose disk is full for a minute from %s on ends by itself when there is room again',
+    'whose disk is full for half a minute from %s on ends by itself when there is room again',
     (step) =>
       onCluster(async (cluster) => {
         const { n1, n2 } = cluster;
         await using _ = await hurryDeadMan(cluster);
         const begun = await beginUpTo(cluster, step);
         await n2.fillDisk();
-        await new Promise((resolve) => setTimeout(resolve, 60_000));
+        // There is room before the dead man comes: RS, which it starts, would not come up either, and a person would have to end it.
+        await new Promise((resolve) => setTimeout(resolve, 30_000));
         const told = await n1.execOk(['rlnet', 'status', '--json']);
         await n2.freeDisk();
         const end = await ended(n1, begun.planId);

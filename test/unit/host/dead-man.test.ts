@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   writeFileSync,
@@ -237,8 +238,11 @@ describe('the dead man', () => {
     expect(state.restarts).toBe(2);
 
     expect(await deadMan.isDisarmed()).toBe(false);
+    // As an agent leaves it that is killed in the middle of a write.
+    writeFileSync(`${directory}/.room.39-0.tmp`, '....');
     await deadMan.disarm();
     expect(await deadMan.isDisarmed()).toBe(true);
+    expect(readdirSync(directory)).toEqual([]);
     expect(await deadMan.isArmed(plan)).toBe(false);
     expect(await deadMan.takenOver()).toBeUndefined();
     expect(state.active).toBe(false);
