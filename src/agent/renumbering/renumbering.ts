@@ -22,7 +22,7 @@ import type {
 import type { BackStep, Direction, ForwardStep, Step } from '../../protocol/renumbering/steps.ts';
 import type { Log } from '../log.ts';
 import type { Journal } from './journal.ts';
-import type { Waits } from './waits.ts';
+import { type Waits, waitedSince } from './waits.ts';
 
 /** How long to wait before reality is looked at again, milliseconds. A look costs some execs. */
 const lookAgainMs = 500;
@@ -53,6 +53,7 @@ export interface RenumberingDependencies {
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;
   /** A majority of the frozen set on whether the lock is still held. */
   askHeld: (progress: Progress) => Promise<NonNullable<Facts['held']>['is']>;
+  /** As it is now. */
   waited: () => Waits;
   log: Log;
   /** Called after every record. */
@@ -211,10 +212,7 @@ export class Renumbering {
         const word = wordBeforeDone(action.step);
         if (word !== undefined) await deadMan.setWord(word);
         const { step, evidence } = action;
-        const [before, now] = [this.#waitedBefore, this.#deps.waited()];
-        const rsMs = Math.round(now.rsMs - before.rsMs);
-        const ownerMs = Math.round(now.ownerMs - before.ownerMs);
-        const waited = { rsMs, ownerMs };
+        const waited = waitedSince(this.#waitedBefore, this.#deps.waited());
         await this.#append({ type: 'done', ...(await this.#moment()), direction, step, evidence, ...waited });
         return;
       }

@@ -39,7 +39,7 @@ export interface RenumberingsDependencies {
   forbidden?: RlnetError | undefined;
   /** The steps of a plan on this host. @throws RlnetError where this version cannot carry such a plan out */
   executors: (context: StepContext, plan: Plan) => Executors;
-  /** For how long RS was waited for since the agent's start, milliseconds. */
+  /** As it is now. */
   waited: () => Waits;
   /** The guards of a step: the refusals. */
   askGuards: (progress: Progress, step: Step) => Promise<Reason[]>;

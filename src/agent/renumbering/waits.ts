@@ -12,6 +12,11 @@ export interface Waits {
   ownerMs: number;
 }
 
+/** What was waited for in between, whole milliseconds. */
+export function waitedSince(before: Waits, now: Waits): Waits {
+  return { rsMs: Math.round(now.rsMs - before.rsMs), ownerMs: Math.round(now.ownerMs - before.ownerMs) };
+}
+
 interface Stopwatch {
   during: <T>(wait: () => Promise<T>) => Promise<T>;
   /** The time in which at least one was waited for, milliseconds. It only grows. */

@@ -154,7 +154,8 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
         began: since,
         ended: undefined,
         evidence: '',
-        ...{ rsMs: 0, ownerMs: 0 },
+        rsMs: 0,
+        ownerMs: 0,
       };
     } else if (record.type === 'done') {
       const began = current?.began ?? since;
@@ -170,7 +171,8 @@ function passagesOf(records: readonly JournalRecord[]): Passage[] {
         began: record.wall,
         ended: record.wall,
         evidence: '',
-        ...{ rsMs: 0, ownerMs: 0 },
+        rsMs: 0,
+        ownerMs: 0,
       });
       since = record.wall;
       current = undefined;
