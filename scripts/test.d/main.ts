@@ -9,7 +9,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { addTotals, type Totals, totalsLine } from '../../test/support/totals.ts';
+import { addTotals, type RunReport, type Totals, totalsLine } from '../../test/support/totals.ts';
 import { compare, lasting, marker, processesOf, readMachine } from './machine.ts';
 import { runsOf, type Tier, tiers } from './tiers.ts';
 
@@ -101,6 +101,7 @@ async function runTier(tier: Tier): Promise<void> {
       : { RLNET_TEST_BEGIN_BY: `${Date.now() + beginMinutes * 60_000}` };
   let sumOfRuns = nothing;
   const failures: string[] = [];
+  const failed: string[] = [];
   for (const [index, args] of runsOf(tier, files).entries()) {
     const totalsFile = join(scratch, `${name}-${index}.json`);
     const { failure } = await runProgram(
@@ -109,7 +110,8 @@ async function runTier(tier: Tier): Promise<void> {
       limit - minutesGone(),
       { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0', ...beginBy },
     );
-    const totals = readTotals(totalsFile);
+    const totals = readReport(totalsFile);
+    failed.push(...(totals?.failures ?? []));
     if (totals === undefined) failures.push(`${failure ?? 'ended'} before it had totals`);
     else if (failure !== undefined && totals.failed === 0) failures.push(failure);
     sumOfRuns = addTotals(sumOfRuns, totals ?? nothing);
@@ -120,11 +122,13 @@ async function runTier(tier: Tier): Promise<void> {
     [`${totalsLine(sumOfRuns)}, in ${Math.round(minutesGone() * 60)} s`, ...failures].join('; '),
     addTotals(sumOfRuns, { ...nothing, failed: failures.length }),
   );
+  // Where they failed is far up in the output, or in a part of it that was not kept.
+  for (const line of failed) tell('  failed', line, nothing);
 }
 
-function readTotals(file: string): Totals | undefined {
+function readReport(file: string): RunReport | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Totals;
+    return JSON.parse(readFileSync(file, 'utf8')) as RunReport;
   } catch {
     return undefined;
   }

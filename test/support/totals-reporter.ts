@@ -1,26 +1,27 @@
 import { writeFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import type { Reporter, SerializedError, TestModule, TestSuite } from 'vitest/node';
-import { type Totals, totalsLine } from './totals.ts';
+import { type RunReport, totalsLine } from './totals.ts';
 
 /** A file that takes less is not worth a line, seconds. */
 const worthALine = 2;
 
 /**
  * Counts what a run came to and says it in one closing line, the last of the output: `N passed, N failed, N skipped`.
- * If `RLNET_TOTALS_FILE` names a file, the totals go there as JSON instead: `scripts/test` adds up several runs. What is said then is
- * where the time went.
+ * If `RLNET_TOTALS_FILE` names a file, the totals go there as JSON instead, with what failed: `scripts/test` adds up several runs. What
+ * is said then is where the time went.
  */
 // biome-ignore lint/style/noDefaultExport: vitest loads a reporter by its file's default export
 export default class TotalsReporter implements Reporter {
   #closing: string | undefined;
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    const totals = countTotals(modules, unhandled);
+    const report = reportOf(modules, unhandled);
     const file = process.env['RLNET_TOTALS_FILE'];
-    if (file !== undefined) writeFileSync(file, JSON.stringify(totals));
+    if (file !== undefined) writeFileSync(file, JSON.stringify(report));
     // vitest calls all reporters at once, and tells of processes that hang even later: only the exit comes after.
     if (this.#closing === undefined) process.once('exit', () => process.stdout.write(`${this.#closing}\n`));
-    this.#closing = file === undefined ? totalsLine(totals) : timesOf(modules);
+    this.#closing = file === undefined ? totalsLine(report) : timesOf(modules);
   }
 }
 
@@ -48,17 +49,30 @@ function timesOf(modules: readonly TestModule[]): string {
  * one of its `beforeAll` and `afterAll` hooks failed. So is an error that nobody caught. vitest's own summary counts
  * these apart, or only marks the tests skipped. A test that never ended, because the run was stopped, did not pass.
  */
-function countTotals(modules: readonly TestModule[], unhandled: readonly SerializedError[]): Totals {
-  const totals = { passed: 0, failed: unhandled.length, skipped: 0 };
+function reportOf(modules: readonly TestModule[], unhandled: readonly SerializedError[]): RunReport {
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  const failures = unhandled.map((error) => failureLine('an error that nobody caught', [error]));
   for (const module of modules) {
+    const name = module.relativeModuleId;
     const suites: (TestModule | TestSuite)[] = [module, ...module.children.allSuites()];
-    totals.failed += suites.filter((suite) => suite.errors().length > 0).length;
+    for (const suite of suites) {
+      const errors = suite.errors();
+      const which = suite.type === 'suite' ? `${name} > ${suite.fullName}` : name;
+      if (errors.length > 0) failures.push(failureLine(which, errors));
+    }
     for (const test of module.children.allTests()) {
-      const { state } = test.result();
+      const { state, errors = [] } = test.result();
       // Of a file that was skipped whole vitest tells nothing of the tests in it.
       const unfinished = module.state() === 'skipped' ? 'skipped' : 'failed';
-      totals[state === 'pending' ? unfinished : state] += 1;
+      const outcome = state === 'pending' ? unfinished : state;
+      if (outcome === 'failed') failures.push(failureLine(`${name} > ${test.fullName}`, errors));
+      else totals[outcome] += 1;
     }
   }
-  return totals;
+  return { ...totals, failed: failures.length, failures };
+}
+
+function failureLine(what: string, errors: readonly Pick<SerializedError, 'message'>[]): string {
+  const [message = 'did not end'] = (errors[0]?.message ?? '').split('\n').filter((line) => line !== '');
+  return `${what}: ${stripVTControlCharacters(message)}`;
 }

@@ -96,6 +96,7 @@ describe('scripts/test', { timeout: 60_000 }, () => {
     expect(lines).toContain('check:fast: ended with status 3');
     expect(lines).toContainEqual(expect.stringMatching(/^unit: 0 passed, 1 failed, 0 skipped, in \d+ s$/));
     expect(lines.at(-1)).toBe('1 passed, 2 failed, 0 skipped');
+    expect(lines.slice(-6)).toContain('  failed: test/unit/a.test.ts > fails: no');
     expect(status).toBe(1);
   });
 

@@ -102,10 +102,24 @@ describe('the closing line', { timeout: 60_000 }, () => {
     onTestFinished(() => rm(folder, { recursive: true }));
     const file = join(folder, 'totals.json');
     const { lines } = await runVitest(
-      { 'good.test.ts': `it('passes', () => {}); it.skip('is skipped', () => {});` },
+      {
+        'a.test.ts': `it('passes', () => {}); it.skip('is skipped', () => {});
+          describe('a suite', () => { it('fails', () => expect(1).toBe(2)); });`,
+        'b.test.ts': `describe('b suite', () => { beforeAll(() => { throw new Error('no lab\\nhere'); }); it('is not run', () => {}); });`,
+        'c.test.ts': `throw new Error('while loading');`,
+      },
       { RLNET_TOTALS_FILE: file },
     );
-    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ passed: 1, failed: 0, skipped: 1 });
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({
+      passed: 1,
+      failed: 3,
+      skipped: 2,
+      failures: [
+        'a.test.ts > a suite > fails: expected 1 to be 2 // Object.is equality',
+        'b.test.ts > b suite: no lab',
+        'c.test.ts: while loading',
+      ],
+    });
     expect(lines.filter((line) => /^\d+ passed, \d+ failed/.test(line))).toEqual([]);
   });
 });
