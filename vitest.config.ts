@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     // Generous: a test that hangs ends, and one on a busy machine does not fail for it.
     testTimeout: 15_000,
+    expect: { poll: { timeout: 10_000 } },
     // All cores: vitest leaves one of them alone, which is half of two.
     maxWorkers: '100%',
     // A title is a sentence: what it takes from a table is not cut off.

@@ -185,7 +185,7 @@ describe('the control socket', () => {
     const sockets = await Promise.all(Array.from({ length: 100 }, () => openSocket(home)));
     let gone = 0;
     for (const socket of sockets) void closed(socket).then(() => (gone += 1));
-    await vi.waitFor(() => expect(gone).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(gone).toBeGreaterThan(0), { timeout: 5_000 });
     expect(gone).toBeLessThan(100);
     const full = await rlnet(['status', '--json', '--runtime-directory', home.runtime]);
     expect(full.exitCode).toBe(5);
@@ -296,10 +296,12 @@ describe.skipIf(!isRoot)('two agents', () => {
   test('tell each other when one ends, at once and with the reason', { timeout: 60_000 }, async () => {
     const { homes, agents } = await pair();
     await agents[1]?.stop();
-    const { hosts } = await viewOf(homes[0]);
-    expect(hosts.find(({ host: name }) => name === 'n2')?.link).toMatchObject({
-      status: 'disconnected',
-      reason: expect.stringContaining('SIGTERM'),
+    await vi.waitFor(async () => {
+      const { hosts } = await viewOf(homes[0]);
+      expect(hosts.find(({ host: name }) => name === 'n2')?.link).toMatchObject({
+        status: 'disconnected',
+        reason: expect.stringContaining('SIGTERM'),
+      });
     });
     const ended = await rlnet(['interfaces', '2', '--json', '--runtime-directory', homes[0].runtime]);
     expect(ended.exitCode).toBe(5);

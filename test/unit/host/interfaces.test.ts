@@ -1,4 +1,4 @@
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { createClock } from '../../../src/host/clock.ts';
@@ -149,9 +149,15 @@ describe('interfaces', () => {
   });
 
   it('give one hint for a burst of events, and hints during a burst that does not end', async () => {
-    const exec = await execWithIp("sleep 0.5; printf 'event\\nevent\\nevent\\n'; sleep 60");
+    const directory = await temporaryDirectory();
+    const exec = await execWithIp(
+      `until test -e ${directory}/go; do sleep 0.05; done; printf 'event\\nevent\\nevent\\n'; sleep 60`,
+    );
     const onHint = vi.fn();
     const watching = createInterfaces(exec, createClock()).watch(onHint);
+    // The one of its start, which would take up a burst that came at the same time.
+    await vi.waitFor(() => expect(onHint).toHaveBeenCalledTimes(1), { timeout: 5000 });
+    await writeFile(`${directory}/go`, '');
     await vi.waitFor(() => expect(onHint).toHaveBeenCalledTimes(2), { timeout: 5000 });
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(onHint).toHaveBeenCalledTimes(2);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createClock } from '../../../src/host/clock.ts';
 import { createFiles } from '../../../src/host/files.ts';
 import type { UnitControl } from '../../../src/host/ports/unit-control.ts';
@@ -33,10 +33,15 @@ describe('a job', () => {
     const controller = new AbortController();
     const started = control.start('rs.service', { boundMs: 60_000, signal: controller.signal });
     const reason = new Error('no longer needed');
-    setTimeout(() => controller.abort(reason), 300);
-    await expect(started).rejects.toBe(reason);
-    expect(await createFiles().readIfExists(`${state}/started`)).toBe('');
-    expect(await createFiles().readIfExists(`${state}/unexpected`)).toBeUndefined();
+    const refused = expect(started).rejects.toBe(reason);
+    const files = createFiles();
+    await vi.waitFor(async () => expect(await files.readIfExists(`${state}/shown`)).toBe(''), {
+      timeout: 10_000,
+    });
+    controller.abort(reason);
+    await refused;
+    expect(await files.readIfExists(`${state}/started`)).toBe('');
+    expect(await files.readIfExists(`${state}/unexpected`)).toBeUndefined();
   });
 
   it('outlives a systemctl that does not answer for a while', async () => {
