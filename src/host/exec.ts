@@ -77,7 +77,7 @@ async function run(file: string, args: readonly string[], options: ExecOptions):
 
 function lines(file: string, args: readonly string[], onLine: (line: string) => void): RunningProgram {
   const child = execa(file, args, { ...fixedOptions, env: fixedEnv, buffer: false, stderr: 'ignore' });
-  createInterface({ input: child.stdout }).on('line', onLine);
+  const reader = createInterface({ input: child.stdout }).on('line', onLine);
   let state: 'running' | 'stopped' | 'ended' = 'running';
   const ended = child.then(({ exitCode, signal, code }) => {
     const reason = state === 'stopped' ? 'stopped' : describeEnd(exitCode, signal, code);
@@ -87,6 +87,8 @@ function lines(file: string, args: readonly string[], onLine: (line: string) => 
   return {
     ended,
     stop: () => {
+      // Some lines are on their way, and whoever listened counts on silence.
+      reader.off('line', onLine);
       // Never after it ended: its process id may be somebody else's by then.
       if (state !== 'running') return;
       state = 'stopped';

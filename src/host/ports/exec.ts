@@ -30,7 +30,7 @@ export interface Exec {
 
   /**
    * Starts a long-lived program and calls `onLine` for each line that it prints; `onLine` must not throw. `ended` resolves when it has ended, for
-   * whatever reason (also when it could not be started), and never rejects. `stop` ends it and is idempotent.
+   * whatever reason (also when it could not be started), and never rejects. `stop` ends it and is idempotent; no line is told after it.
    */
   lines(file: string, args: readonly string[], onLine: (line: string) => void): RunningProgram;
 }

@@ -115,6 +115,18 @@ export function execContract(name: string, make: () => Promise<ExecUnderTest>): 
       expect(seen).toEqual(['one', '', 'two', 'three']);
     });
 
+    it('gives no line after it was stopped, also none that came together with the last one', async () => {
+      const { exec, install } = await make();
+      const program = await install({ stdout: 'one\ntwo\nthree', holdMs: 60_000 });
+      const seen: string[] = [];
+      const running = exec.lines(program, [], (line) => {
+        seen.push(line);
+        running.stop();
+      });
+      await running.ended;
+      expect(seen).toEqual(['one']);
+    });
+
     it('gives a line while the program still runs, and stops the program on request, as often as asked', async () => {
       const { exec, install, isRunning } = await make();
       const program = await install({ stdout: 'up\n', holdMs: 60_000 });
