@@ -76,7 +76,7 @@ export function monitorNeighbours(
 }
 
 /**
- * A line of `ip monitor neigh` (whose `-j` does not work): `[Deleted ]ADDRESS [dev NAME ]lladdr MAC [router ]STATE`.
+ * A line of `ip neigh`, or of `ip monitor neigh` (whose `-j` does not work): `[Deleted ]ADDRESS [dev NAME ]lladdr MAC [router ]STATE`.
  * @returns undefined for one without a link-layer address
  */
 export function parseMonitoredNeighbour(line: string): { address: Address; mac: string } | undefined {
@@ -97,22 +97,42 @@ export async function forgetNeighbour(
   await exec.run('ip', [flag(address), 'neigh', 'del', address, 'dev', link], options);
 }
 
+/** $1 is the link, $2 the address, $3 how often, $4 seconds in between. */
+const solicitScript = `
+  asked=0
+  while [ "$asked" -lt "$3" ]; do
+    ip -6 neigh del "$2" dev "$1" 2>/dev/null
+    ip -6 neigh replace "$2" dev "$1" nud none use || exit
+    asked=$((asked + 1))
+    sleep "$4"
+    ip -6 neigh show to "$2" dev "$1" nud all
+  done`;
+
 /**
- * Makes the kernel ask for a neighbour that it does not know now (NTF_USE), as if there was a packet for it.
+ * Makes the kernel ask for an IPv6 neighbour some times (NTF_USE), each time as if there was a packet for one that it does not know. One
+ * shell for all: on a host that has just booted, each process that this one waits for is late.
+ * @param options.everyMs at least that long between two of them, and after the last
+ * @returns the link-layer addresses that the table had of it after each of them
  * @throws RlnetError COMMAND_FAILED; what Exec throws.
  */
 export async function solicitNeighbour(
   exec: Exec,
   link: string,
   address: Address,
+  { times, everyMs }: { times: number; everyMs: number },
   signal?: AbortSignal,
-): Promise<void> {
-  const args = [flag(address), 'neigh', 'replace', address, 'dev', link, 'nud', 'none', 'use'];
+): Promise<string[]> {
+  const args = ['-c', solicitScript, 'sh', link, address, `${times}`, `${everyMs / 1000}`];
   const options = { timeoutMs, ...(signal === undefined ? {} : { signal }) };
-  const result = await exec.run('ip', args, options);
+  const result = await exec.run('sh', args, options);
   if (result.exitCode !== 0) {
-    throw commandFailed(`ip ${args.join(' ')}`, result, 'Run it by hand to see what is wrong with it.');
+    throw commandFailed(
+      `ip neigh replace ${address} dev ${link} nud none use`,
+      result,
+      'Run it by hand to see what is wrong with it.',
+    );
   }
+  return result.stdout.split('\n').flatMap((line) => parseMonitoredNeighbour(line)?.mac ?? []);
 }
 
 function flag(address: Address): '-4' | '-6' {

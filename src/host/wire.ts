@@ -20,6 +20,8 @@ import { reachByTcp } from './tcp-reach.ts';
 /** Enough for an owner that answers only every third to be heard twice. */
 const probes = 7;
 const spacingMs = 50;
+/** Between two solicitations by the kernel: with the three programs of each it is as much. */
+const solicitEveryMs = 30;
 /** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
 const lastWaitMs = 300;
 /** Where our own card has answered, others are waited for longer. */
@@ -192,11 +194,10 @@ async function askByNdp(
 ): Promise<WireAnswer> {
   const entry = async () =>
     (await readNeighbours(exec, address, signal)).find((each) => each.interface === link);
-  const before = await entry();
+  const [before, sentBefore] = await Promise.all([entry(), solicitationsSent(exec, link, signal)]);
   if (before !== undefined && isStatic(before)) {
     throw cannotAsk(`${address} is fixed in the neighbour table of ${link} (${before.states.join(', ')})`);
   }
-  const sentBefore = await solicitationsSent(exec, link, signal);
   const owners = new Set<string>();
   const troubles: unknown[] = [];
   const echoes: Promise<unknown>[] = [];
@@ -210,19 +211,23 @@ async function askByNdp(
   const monitor = monitorNeighbours(exec, link, (told) => {
     if (told.address === address) heard(told.mac);
   });
-  const start = clock.monotonic();
-  let asked = 0;
-  try {
-    while (asked < probes && !over.signal.aborted) {
-      await forgetNeighbour(exec, link, address, signal);
-      if (source === undefined) await solicitNeighbour(exec, link, address, signal);
-      else echoes.push(echo(exec, ['-I', link, '-I', source], address, either).catch(failed));
-      asked += 1;
-      const due = asked * spacingMs + (asked < probes ? 0 : lastWaitMs - spacingMs);
-      await sleep(clock, Math.max(0, start + due - clock.monotonic()), either).catch(() => {});
-      signal?.throwIfAborted();
+  const echoRounds = async (from: Address): Promise<void> => {
+    for (let asked = 0; asked < probes; asked += 1) {
+      await forgetNeighbour(exec, link, address, either);
+      echoes.push(echo(exec, ['-I', link, '-I', from], address, either).catch(failed));
+      await sleep(clock, spacingMs, either);
       heard((await entry())?.mac);
     }
+  };
+  const rounds = { times: probes, everyMs: solicitEveryMs };
+  try {
+    if (source !== undefined) await echoRounds(source);
+    else for (const mac of await solicitNeighbour(exec, link, address, rounds, either)) heard(mac);
+    await sleep(clock, lastWaitMs, either);
+    heard((await entry())?.mac);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    if (!over.signal.aborted) throw thrown;
   } finally {
     over.abort();
     monitor.stop();
@@ -233,9 +238,9 @@ async function askByNdp(
   if (owners.size > 0) return answered(owners);
   if (troubles.length > 0) throw troubles[0];
   const sent = (await solicitationsSent(exec, link, signal)) - sentBefore;
-  if (sent >= asked) return { outcome: 'silent', probes: asked };
+  if (sent >= probes) return { outcome: 'silent', probes };
   throw cannotAsk(
-    `${sent} of ${asked} neighbour solicitations left ${link}; a firewall drops them, or ${link} has no link-local address`,
+    `${sent} of ${probes} neighbour solicitations left ${link}; a firewall drops them, or ${link} has no link-local address`,
   );
 
   function failed(thrown: unknown): void {
