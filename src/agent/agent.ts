@@ -75,6 +75,8 @@ const settleMs = 50;
  * and telling each to all would be the cube of the hosts.
  */
 const publishEveryMs = 500;
+/** From one STATUS line to the next, milliseconds: each is a process, and a host that boots has a dozen of them in two seconds. */
+const statusEveryMs = 1_000;
 /** From a read of the node table on the word of other hosts to the next one, milliseconds: `rladmin` is a second of a core. */
 const followEveryMs = 2_000;
 /** How long a peer may take to say what time it has, milliseconds. */
@@ -171,6 +173,8 @@ export class Agent {
   /** Runs while the peers have been told a moment ago. */
   #told: Timer | undefined;
   #telling: Promise<void> = Promise.resolve();
+  /** Runs while systemd has been told of the status a moment ago. */
+  #statusTold: Timer | undefined;
   #keptAlive: Timer | undefined;
   readonly #firstInventory: Timer;
   /** Whether something has changed since the persistence of the internal address was read. */
@@ -445,6 +449,7 @@ export class Agent {
     this.#keptAlive?.cancel();
     this.#firstInventory.cancel();
     this.#told?.cancel();
+    this.#statusTold?.cancel();
     this.#followed?.cancel();
     this.#ripe?.cancel();
     await service.stopping();
@@ -664,7 +669,7 @@ export class Agent {
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#control.changed();
-    this.#tellStatus(statusLineOf(view));
+    this.#tellStatus();
   }
 
   #publish(): void {
@@ -677,12 +682,16 @@ export class Agent {
     });
   }
 
-  /** One after the other, and only the newest: each is a process, and an older one could overtake it. */
-  #tellStatus(line: string): void {
+  /** Once a second at most, as each is a process; and one after the other, as an older one could overtake it. */
+  #tellStatus(): void {
+    if (this.#statusTold !== undefined) return;
+    const line = statusLineOf(this.view());
     if (line === this.#statusLine) return;
     this.#statusLine = line;
-    this.#telling = this.#telling.then(async () => {
-      if (line === this.#statusLine) await this.#deps.service.status(line);
+    this.#telling = this.#telling.then(() => this.#deps.service.status(line));
+    this.#statusTold = this.#deps.clock.after(statusEveryMs, () => {
+      this.#statusTold = undefined;
+      if (!this.#stopped) this.#tellStatus();
     });
   }
 
