@@ -6,6 +6,8 @@ import type { DeadMan } from './ports/dead-man.ts';
 import { commandFailed, type Exec } from './ports/exec.ts';
 import type { Files } from './ports/files.ts';
 import { isEnabledOnDisk, showUnit } from './systemctl.ts';
+import { syncDirectories } from './unit-links.ts';
+import { configuredUnits } from './unit-record.ts';
 
 const timer = 'rlnet-dead-man.timer';
 /** Of the disk, kept for the way back: a mark, a journal's last lines, some files of the network configuration. A file system that compresses keeps less. Bytes. */
@@ -74,7 +76,8 @@ export function createDeadMan(options: {
       // For the next boot alone, which reads all units anew; systemd would do so now, for some tenths of a second.
       await systemctl('--no-reload', 'enable', timer);
       await systemctl('restart', timer);
-      await exec.run('sync', [], { timeoutMs });
+      // Nothing but the link: a whole machine's sync waits for everything that a database has written.
+      await syncDirectories([`${configuredUnits}/timers.target.wants`, configuredUnits]);
       if (!(await runs())) throw failed(`${timer} does not run though it was started`);
     },
     postpone: async () => {
@@ -105,7 +108,6 @@ export function createDeadMan(options: {
       for (const name of temporary) await files.remove(`${directory}/${name}`);
       if (!armed) return;
       await systemctl('stop', timer);
-      await exec.run('sync', [], { timeoutMs });
     },
   };
 }
