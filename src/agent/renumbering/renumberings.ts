@@ -54,6 +54,8 @@ export interface StepContext extends ClaimDependencies {
   signal: AbortSignal;
 }
 
+const changingAddresses: ReadonlySet<Step> = new Set(['rehearse', 'arm', 'restart', 'readdress']);
+
 /** The renumberings of this host, and this agent's part in those of others. One is open at a time. */
 export class Renumberings {
   readonly #deps: RenumberingsDependencies;
@@ -98,9 +100,10 @@ export class Renumberings {
     return this.#open?.progress;
   }
 
-  /** Whether the open one has an act under way in this very moment, or is about to change this host's address or to see it changed. */
+  /** Whether the open one has an act under way in this very moment, or is at a step that changes this host's addresses or is next to one. */
   get isChangingAddress(): boolean {
-    return this.#open?.inFlight !== undefined || this.#open?.progress.step === 'readdress';
+    const step = this.#open?.progress.step;
+    return this.#open?.inFlight !== undefined || (step !== undefined && changingAddresses.has(step));
   }
 
   /** Why the open one cannot go on, where its journal is damaged or cannot be written. */

@@ -22,8 +22,14 @@ const link: NetworkInterface = {
 };
 
 /** The step once all is done but to be seen. @param answers what each peer says of the new address, after how long */
-function readdressed(answers: Record<string, { afterMs: number; outcome: 'connected' | 'unreachable' }>) {
+function readdressed(
+  answers: Record<
+    string,
+    { afterMs: number; outcome: 'connected' | 'unreachable'; before?: 'unreachable' | undefined }
+  >,
+) {
   const clock = createManualClock();
+  const asked = new Set<string>();
   const { signal } = new AbortController();
   const deps = {
     clock,
@@ -37,9 +43,15 @@ function readdressed(answers: Record<string, { afterMs: number; outcome: 'connec
     peers: {
       hostOf: () => undefined,
       call: async (host: string) => {
-        const { afterMs, outcome } = answers[host] ?? { afterMs: 0, outcome: 'unreachable' };
+        const {
+          afterMs,
+          outcome,
+          before = outcome,
+        } = answers[host] ?? { afterMs: 0, outcome: 'unreachable' };
         await sleep(clock, afterMs, signal);
-        return { outcome, macs: [] };
+        const first = !asked.has(host);
+        asked.add(host);
+        return { outcome: first ? before : outcome, macs: [] };
       },
     },
   } as unknown as AddressStepDependencies;
@@ -53,6 +65,15 @@ describe('that the new address is reached', () => {
       n3: { afterMs: 200, outcome: 'connected' },
       n4: { afterMs: 12_000, outcome: 'connected' },
       n5: { afterMs: 50, outcome: 'unreachable' },
+    });
+    await clock.pass(200);
+    await expect(seen).resolves.toEqual({ is: 'done', evidence: 'reached by n1, n3' });
+  });
+
+  it('is known of a peer whose link was being made anew when it was asked first', async () => {
+    const { clock, seen } = readdressed({
+      n1: { afterMs: 10, outcome: 'connected', before: 'unreachable' },
+      n3: { afterMs: 10, outcome: 'connected', before: 'unreachable' },
     });
     await clock.pass(200);
     await expect(seen).resolves.toEqual({ is: 'done', evidence: 'reached by n1, n3' });

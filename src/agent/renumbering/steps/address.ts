@@ -22,6 +22,8 @@ const wireTimeoutMs = 8_000;
 const reachTimeoutMs = 12_000;
 /** Peers dial the new address within some tenths of a second after the swap, and the node is out of service meanwhile. */
 const lookAgainMs = 100;
+/** How long an address that is there may not be seen again after its owner took it away for a moment, milliseconds: the links are made anew then. */
+const seenAgainMs = 2_000;
 /** What every link carries for IPv6 (RFC 8200). */
 const smallestMtu = 1_280;
 
@@ -104,7 +106,7 @@ export function readdressStep(deps: AddressStepDependencies): StepExecutor {
       if ((await kernel.standing()) !== undefined) return notDone('the swap is still on trial');
       const [{ files, evidence }, seen] = await Promise.all([
         owner.readBack(plan.change, signal),
-        seenByMajority(deps, plan, plan.change.to.address),
+        seenByMajority(deps, plan, plan.change.to.address, seenAgainMs),
       ]);
       if (files !== 'to' && owner.kind !== 'manual' && owner.kind !== 'hook') {
         return notDone(`the files of ${owner.kind} hold ${files}: ${evidence.join(' ')}`);
@@ -328,15 +330,16 @@ async function targetOf({ interfaces, signal }: AddressStepDependencies, address
 
 /**
  * Whether a majority of the nodes, this one among them, reaches the address. No more are waited for. A peer that does not is asked again
- * while `again` says so: right after a swap all links are made anew, and what was asked through an old one ends with it.
+ * for `withinMs`: when the address was away, all links are made anew, and what was asked through an old one ends with it.
  */
 async function seenByMajority(
   deps: AddressStepDependencies,
   plan: Plan,
   address: Address,
-  again: () => boolean = () => false,
+  withinMs: number,
 ): Promise<Probe> {
   const { clock, signal } = deps;
+  const until = clock.monotonic() + withinMs;
   const target = await targetOf(deps, address);
   const answers = new Map<string, string | undefined>();
   const seen = (): string[] => [...answers].flatMap(([host, why]) => (why === undefined ? host : []));
@@ -346,7 +349,7 @@ async function seenByMajority(
     for (;;) {
       answers.set(host, await reachFrom(deps, plan, host, target));
       if (isEnough()) enough.resolve();
-      if (answers.get(host) === undefined || isEnough() || !again()) return;
+      if (answers.get(host) === undefined || isEnough() || clock.monotonic() > until) return;
       await sleep(clock, lookAgainMs, signal);
     }
   });
@@ -358,11 +361,9 @@ async function seenByMajority(
 
 /** While the swap is on trial: half its time for the peers to see the address, so that the rest has the other half. */
 async function untilSeen(deps: AddressStepDependencies, plan: Plan, address: Address): Promise<void> {
-  const { clock, kernel } = deps;
-  const until = clock.monotonic() + (plan.bounds.readdress * 1000) / 2;
-  const seen = await seenByMajority(deps, plan, address, () => clock.monotonic() <= until);
+  const seen = await seenByMajority(deps, plan, address, (plan.bounds.readdress * 1000) / 2);
   if (seen.is === 'done') return;
-  await kernel.takeBack();
+  await deps.kernel.takeBack();
   throw notReached(address, seen.is === 'not_done' ? seen.evidence : 'nobody could be asked');
 }
 

@@ -1,7 +1,10 @@
 import type { BootClock } from '../../../host/ports/boot-clock.ts';
 import type { HostPower } from '../../../host/ports/host-power.ts';
+import type { Interfaces } from '../../../host/ports/interfaces.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
 import type { UnitControl } from '../../../host/ports/unit-control.ts';
+import type { Address } from '../../../protocol/address.ts';
+import { holdersOf, isActive } from '../../../protocol/interfaces.ts';
 import { hasRebooted, rebootOverdue } from '../../../protocol/reboot.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
 import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
@@ -11,6 +14,7 @@ import type { StepExecutor } from '../renumbering.ts';
 
 export interface ServiceStepDependencies {
   bootClock: BootClock;
+  interfaces: Interfaces;
   rs: Rs;
   units: UnitControl;
   power: HostPower;
@@ -57,8 +61,9 @@ export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
   };
 }
 
-/** The host has booted since the unit was to be disabled, and the unit does not run. */
-export function restartStep({ bootClock, units, power, signal }: ServiceStepDependencies): StepExecutor {
+/** The host has booted since the unit was to be disabled, and the unit does not run; its address is not tentative any more. */
+export function restartStep(deps: ServiceStepDependencies): StepExecutor {
+  const { bootClock, units, power, signal } = deps;
   return {
     probe: async (progress) => {
       const { activeState } = await units.state(progress.plan.unit.unit);
@@ -75,7 +80,12 @@ export function restartStep({ bootClock, units, power, signal }: ServiceStepDepe
           );
         }
       }
-      if (activeState === 'inactive' || activeState === 'failed') return done(`the unit is ${activeState}`);
+      if (activeState === 'inactive' || activeState === 'failed') {
+        const { address } = progress.plan.change.from;
+        return progress.plan.options.reboot && (await isBeingDetected(deps, address))
+          ? unknown(`${address} is tentative after the boot`)
+          : done(`the unit is ${activeState}`);
+      }
       if (!progress.plan.options.reboot) return notDone(`the unit is ${activeState}`);
       return {
         is: 'failed',
@@ -91,6 +101,20 @@ export function restartStep({ bootClock, units, power, signal }: ServiceStepDepe
       else await units.stop(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal });
     },
   };
+}
+
+/** Whether the kernel looks for duplicates of the address, for a second or two (RFC 4862). Without carrier it does not, for as long as that lasts. */
+async function isBeingDetected(
+  { interfaces, signal }: ServiceStepDependencies,
+  address: Address,
+): Promise<boolean> {
+  const [holder] = holdersOf(await interfaces.read(signal), address);
+  return (
+    holder !== undefined &&
+    isActive(holder.link) &&
+    holder.bound.flags.includes('tentative') &&
+    !holder.bound.flags.includes('dadfailed')
+  );
 }
 
 /** As it was enabled at the start, link by link. */
