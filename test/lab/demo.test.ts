@@ -37,6 +37,9 @@ test.for(
       `  measured: the demo took ${Math.round(performance.now() - started)} ms, and n1 knew after ${learned} ms\n`,
     );
     expect(learned).toBeLessThan(2_000);
+    const [ofAll] = /^all of it .* rlnet's own .*$/m.exec(stdout) ?? [];
+    process.stdout.write(`  measured: a renumbering over ${family}: ${ofAll}\n`);
+    expect(ofAll).toMatch(/own \d+\.\d s$/);
 
     const shown = (command: string): string[] =>
       stdout

@@ -19,12 +19,17 @@ function say(text: string): void {
   process.stdout.write(`[${seconds} s] ${text}\n`);
 }
 
-/** Runs a command on a host and shows both, as a terminal would: what it prints as it prints it. */
-async function show(host: Host, command: string): Promise<void> {
+/** Runs a command on a host and shows both, as a terminal would: what it prints as it prints it. @returns what it printed */
+async function show(host: Host, command: string): Promise<string> {
   process.stdout.write(`\n${host.name}# ${command}\n`);
   await using running = await host.spawn(['sh', '-c', `${command} 2>&1`]);
-  for await (const line of running.lines) process.stdout.write(`${line}\n`);
+  const printed: string[] = [];
+  for await (const line of running.lines) {
+    process.stdout.write(`${line}\n`);
+    printed.push(line);
+  }
   process.stdout.write('\n');
+  return printed.join('\n');
 }
 
 /** Where the demo moves nodes to, and the address that a machine which is no node has. */
@@ -72,10 +77,11 @@ async function populate(lab: Lab, family: Family): Promise<void> {
   await makeCluster(lab, { family, nodes: lab.hosts.slice(0, 3) });
 }
 
-/** Starts a renumbering and shows its steps as they happen. */
-async function renumberShown(from: Host, node: number, address: string): Promise<void> {
-  await show(from, `rlnet renumber start ${node} ${address} --yes`);
+/** Starts a renumbering and shows its steps as they happen. @returns the id of its plan */
+async function renumberShown(from: Host, node: number, address: string): Promise<string> {
+  const started = await show(from, `rlnet renumber start ${node} ${address} --yes`);
   await show(from, 'rlnet renumber follow');
+  return /\b[0-9a-f]{12}\b/.exec(started)?.[0] ?? '';
 }
 
 async function demo(family: Family): Promise<void> {
@@ -105,12 +111,13 @@ async function demo(family: Family): Promise<void> {
   );
   await show(n1, `rlnet renumber plan 2 ${moved}/${length}`);
   await using record = recordRs([n1, n2, n3]);
-  await renumberShown(n1, 2, `${moved}/${length}`);
+  const plan = await renumberShown(n1, 2, `${moved}/${length}`);
   const { looks, leastUp, noQuorumMs, offlineMs } = record.summary();
   say(
     `A client of RS looked ${looks} times meanwhile: ${leastUp} of 3 nodes served at least, without quorum for ${noQuorumMs} ms, databases offline: ${Object.keys(offlineMs).join(', ') || 'none'}.`,
   );
   await watch.until('all nodes to be well', allWell);
+  await show(n1, `rlnet renumber show ${plan} --timing`);
   await show(n1, 'rlnet status');
 
   say(
