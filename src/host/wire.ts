@@ -21,7 +21,7 @@ import { reachByTcp } from './tcp-reach.ts';
 const probes = 7;
 const spacingMs = 50;
 /** Between two solicitations by the kernel: with the three programs of each it is as much. */
-const solicitEveryMs = 30;
+const solicitEveryMs = 40;
 /** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
 const lastWaitMs = 300;
 /** Where our own card has answered, others are waited for longer. */

@@ -222,10 +222,15 @@ describe.skipIf(!isRoot)('the wire of a segment (needs root)', { concurrent: tru
       const watch = await segment.watch('arp or icmp6');
       const asking = wireOf(asker).ask({ interface: 'eth0', address: free }, controller.signal);
       const reason = new Error('not wanted');
-      clock.after(300, () => controller.abort(reason));
-      await expect(asking).rejects.toBe(reason);
-      const questions = (await watch.stop()).filter((line) => line.includes(`has ${free}`));
-      expect(questions.length).toBeLessThan(7);
+      const refused = expect(asking).rejects.toBe(reason);
+      const isQuestion = (line: string): boolean => line.includes(`has ${free}`);
+      await vi.waitFor(() => expect(watch.lines.some(isQuestion)).toBe(true), {
+        timeout: 10_000,
+        interval: 5,
+      });
+      controller.abort(reason);
+      await refused;
+      expect((await watch.stop()).filter(isQuestion).length).toBeLessThan(7);
       expect(await entryOf(asker, free)).toBeUndefined();
     });
 

@@ -15,8 +15,8 @@ export interface Segment extends AsyncDisposable {
   host(cards?: number): Promise<SegmentHost>;
   /** Pulls the cable of a card, or puts it back: the host sees its carrier go. */
   plug(host: SegmentHost, card: string, state: 'up' | 'down'): Promise<void>;
-  /** What passes on the segment from now on, a line a packet as tcpdump writes it, with MACs; all that was sent before `stop`. */
-  watch(filter: string): Promise<{ stop(): Promise<string[]> }>;
+  /** What passes on the segment from now on, a line a packet as tcpdump writes it, with MACs. `lines` grows; `stop` gives all that was sent before it. */
+  watch(filter: string): Promise<{ readonly lines: readonly string[]; stop(): Promise<readonly string[]> }>;
 }
 
 /** One Ethernet segment: a bridge in a namespace of its own, with a namespace for each host. */
@@ -49,10 +49,12 @@ export async function openSegment(): Promise<Segment> {
     watch: async (filter) => {
       const lines: string[] = [];
       const listening = Promise.withResolvers<void>();
+      let pid = '';
       // --immediate-mode: without it packets wait in a buffer for up to a second.
-      const script = `exec tcpdump --immediate-mode -l -n -e -t -i segment '${filter}' 2>&1`;
+      const script = `tcpdump --immediate-mode -l -n -e -t -i segment '${filter}' 2>&1 & echo "pid $!"; wait`;
       const watcher: RunningProgram = bridge.exec.lines('sh', ['-c', script], (line) => {
-        if (line.includes('listening on')) listening.resolve();
+        if (line.startsWith('pid ')) pid = line.slice('pid '.length);
+        else if (line.includes('listening on')) listening.resolve();
         else lines.push(line);
       });
       await Promise.race([
@@ -60,8 +62,10 @@ export async function openSegment(): Promise<Segment> {
         watcher.ended.then(({ reason }) => Promise.reject(new Error(reason))),
       ]);
       return {
+        lines,
         stop: async () => {
-          watcher.stop();
+          // By itself and not by its watcher, which would tell of no packet any more.
+          await shellIn(bridge.exec)(`kill ${pid}`);
           await watcher.ended;
           return lines;
         },
