@@ -41,6 +41,7 @@ import { Mesh } from './mesh/mesh.ts';
 import type { Measured } from './metrics.ts';
 import { internalFamily, isBindable, known, type Observations, ownAddress } from './observations.ts';
 import { admitsOf } from './operations.ts';
+import { paced } from './paced.ts';
 import type { FactDependencies } from './renumbering/facts.ts';
 import { askGuardsOf } from './renumbering/guards.ts';
 import { createOperatorHandlers } from './renumbering/operator-handlers.ts';
@@ -170,11 +171,9 @@ export class Agent {
   /** The hosts that could not be reached when that was looked at last. */
   #lost = '';
   #settling = false;
-  /** Runs while the peers have been told a moment ago. */
-  #told: Timer | undefined;
+  readonly #published: ReturnType<typeof paced>;
+  readonly #statusTold: ReturnType<typeof paced>;
   #telling: Promise<void> = Promise.resolve();
-  /** Runs while systemd has been told of the status a moment ago. */
-  #statusTold: Timer | undefined;
   #keptAlive: Timer | undefined;
   readonly #firstInventory: Timer;
   /** Whether something has changed since the persistence of the internal address was read. */
@@ -251,6 +250,8 @@ export class Agent {
     this.#renumberings = renumberings;
     this.#control = control;
     this.#memory = memory;
+    this.#published = paced(deps.clock, publishEveryMs, () => this.#mesh.publish());
+    this.#statusTold = paced(deps.clock, statusEveryMs, () => this.#tellStatus());
     this.#mesh = new Mesh({
       transport: deps.transport,
       clock: deps.clock,
@@ -448,8 +449,8 @@ export class Agent {
     const { service, schedule, log } = this.#deps;
     this.#keptAlive?.cancel();
     this.#firstInventory.cancel();
-    this.#told?.cancel();
-    this.#statusTold?.cancel();
+    this.#published.cancel();
+    this.#statusTold.cancel();
     this.#followed?.cancel();
     this.#ripe?.cancel();
     await service.stopping();
@@ -655,7 +656,7 @@ export class Agent {
     const family = own === undefined || this.#state.nodeUid === undefined ? undefined : familyOf(own);
     this.#mesh.reconcile(own, own !== undefined && isBindable(links, own), family, this.#candidates());
     if (this.#state.revision !== before.revision) {
-      this.#publish();
+      this.#published.ask();
       this.#reporter?.stateChanged();
     }
     this.#hearLocks();
@@ -669,30 +670,15 @@ export class Agent {
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#control.changed();
-    this.#tellStatus();
+    this.#statusTold.ask();
   }
 
-  #publish(): void {
-    if (this.#told !== undefined) return;
-    this.#mesh.publish();
-    const { revision } = this.#state;
-    this.#told = this.#deps.clock.after(publishEveryMs, () => {
-      this.#told = undefined;
-      if (this.#state.revision !== revision) this.#publish();
-    });
-  }
-
-  /** Once a second at most, as each is a process; and one after the other, as an older one could overtake it. */
+  /** One after the other, as each is a process, and an older one could overtake it. */
   #tellStatus(): void {
-    if (this.#statusTold !== undefined) return;
     const line = statusLineOf(this.view());
     if (line === this.#statusLine) return;
     this.#statusLine = line;
     this.#telling = this.#telling.then(() => this.#deps.service.status(line));
-    this.#statusTold = this.#deps.clock.after(statusEveryMs, () => {
-      this.#statusTold = undefined;
-      if (!this.#stopped) this.#tellStatus();
-    });
   }
 
   /** Where peers may be: RS says, they were there before, other peers say; on a host that is no node yet, the seeds. */
