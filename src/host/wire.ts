@@ -20,7 +20,7 @@ import { reachByTcp } from './tcp-reach.ts';
 /** Enough for an owner that answers only every third to be heard twice. */
 const probes = 7;
 const spacingMs = 50;
-/** Between two solicitations by the kernel: with the three programs of each it is as much. */
+/** Between two solicitations by the kernel; the three programs of each make it the spacing above. */
 const solicitEveryMs = 40;
 /** After the last question. An answer takes milliseconds; RFC 5227's seconds are for hosts that all start at once. */
 const lastWaitMs = 300;

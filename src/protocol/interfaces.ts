@@ -67,6 +67,11 @@ export function isUsable(bound: BoundAddress): boolean {
   return !bound.flags.includes('tentative') && !bound.flags.includes('dadfailed');
 }
 
+/** Whether duplicate address detection is still under way, a second or two where the link has carrier (RFC 4862). */
+export function isBeingDetected(bound: BoundAddress): boolean {
+  return bound.flags.includes('tentative') && !bound.flags.includes('dadfailed');
+}
+
 /** The interfaces that hold the address; more than one is possible, and a mistake. */
 export function holdersOf(
   links: readonly NetworkInterface[],

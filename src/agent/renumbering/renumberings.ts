@@ -54,6 +54,7 @@ export interface StepContext extends ClaimDependencies {
   signal: AbortSignal;
 }
 
+/** Those that change addresses of this host, and those right before and after, in which there is little time. */
 const changingAddresses: ReadonlySet<Step> = new Set(['rehearse', 'arm', 'restart', 'readdress']);
 
 /** The renumberings of this host, and this agent's part in those of others. One is open at a time. */

@@ -7,7 +7,7 @@ import {
   networkOf,
   rangeOf,
 } from '../address.ts';
-import { holdersOf, isActive, isUsable, type NetworkInterface } from '../interfaces.ts';
+import { holdersOf, isActive, isBeingDetected, isUsable, type NetworkInterface } from '../interfaces.ts';
 import type { NodeTable } from '../rs.ts';
 import { mistakesForLoopback } from '../rs-builds.ts';
 import { defaultGatewaysOf } from './draw.ts';
@@ -199,7 +199,7 @@ export const requestGuards: readonly Guard[] = [
       const lasting = !bound.flags.some(
         (flag) => flag === 'temporary' || flag === 'deprecated' || flag === 'dynamic',
       );
-      if (bound.flags.includes('tentative') && !bound.flags.includes('dadfailed'))
+      if (isBeingDetected(bound))
         return unclear(`Duplicate address detection of ${to.address} on ${link.name} has not ended.`);
       return isUsable(bound) && lasting
         ? pass(`${to.address}/${bound.prefixLength} is on ${link.name}.`)

@@ -3,8 +3,7 @@ import type { HostPower } from '../../../host/ports/host-power.ts';
 import type { Interfaces } from '../../../host/ports/interfaces.ts';
 import type { Rs } from '../../../host/ports/rs.ts';
 import type { UnitControl } from '../../../host/ports/unit-control.ts';
-import type { Address } from '../../../protocol/address.ts';
-import { holdersOf, isActive } from '../../../protocol/interfaces.ts';
+import { holdersOf, isActive, isBeingDetected } from '../../../protocol/interfaces.ts';
 import { hasRebooted, rebootOverdue } from '../../../protocol/reboot.ts';
 import type { Plan } from '../../../protocol/renumbering/plan.ts';
 import { done, notDone, unknown } from '../../../protocol/renumbering/probe.ts';
@@ -62,8 +61,13 @@ export function disableStep({ units }: ServiceStepDependencies): StepExecutor {
 }
 
 /** The host has booted since the unit was to be disabled, and the unit does not run; its address is not tentative any more. */
-export function restartStep(deps: ServiceStepDependencies): StepExecutor {
-  const { bootClock, units, power, signal } = deps;
+export function restartStep({
+  bootClock,
+  interfaces,
+  units,
+  power,
+  signal,
+}: ServiceStepDependencies): StepExecutor {
   return {
     probe: async (progress) => {
       const { activeState } = await units.state(progress.plan.unit.unit);
@@ -81,8 +85,12 @@ export function restartStep(deps: ServiceStepDependencies): StepExecutor {
         }
       }
       if (activeState === 'inactive' || activeState === 'failed') {
-        const { address } = progress.plan.change.from;
-        return progress.plan.options.reboot && (await isBeingDetected(deps, address))
+        const { plan } = progress;
+        if (!plan.options.reboot) return done(`the unit is ${activeState}`);
+        const { address } = plan.change.from;
+        const [holder] = holdersOf(await interfaces.read(signal), address);
+        // Without carrier nobody looks for duplicates, and it is tentative for as long as that lasts.
+        return holder !== undefined && isActive(holder.link) && isBeingDetected(holder.bound)
           ? unknown(`${address} is tentative after the boot`)
           : done(`the unit is ${activeState}`);
       }
@@ -101,20 +109,6 @@ export function restartStep(deps: ServiceStepDependencies): StepExecutor {
       else await units.stop(plan.unit.unit, { boundMs: plan.bounds.start * 1000, signal });
     },
   };
-}
-
-/** Whether the kernel looks for duplicates of the address, for a second or two (RFC 4862). Without carrier it does not, for as long as that lasts. */
-async function isBeingDetected(
-  { interfaces, signal }: ServiceStepDependencies,
-  address: Address,
-): Promise<boolean> {
-  const [holder] = holdersOf(await interfaces.read(signal), address);
-  return (
-    holder !== undefined &&
-    isActive(holder.link) &&
-    holder.bound.flags.includes('tentative') &&
-    !holder.bound.flags.includes('dadfailed')
-  );
 }
 
 /** As it was enabled at the start, link by link. */
