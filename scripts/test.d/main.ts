@@ -100,8 +100,8 @@ async function runTier(tier: Tier): Promise<void> {
       ? {}
       : { RLNET_TEST_BEGIN_BY: `${Date.now() + beginMinutes * 60_000}` };
   let sumOfRuns = nothing;
+  const troubles: string[] = [];
   const failures: string[] = [];
-  const failed: string[] = [];
   for (const [index, args] of runsOf(tier, files).entries()) {
     const totalsFile = join(scratch, `${name}-${index}.json`);
     const { failure } = await runProgram(
@@ -110,20 +110,20 @@ async function runTier(tier: Tier): Promise<void> {
       limit - minutesGone(),
       { RLNET_TOTALS_FILE: totalsFile, RLNET_TEST_FULL: full ? '1' : '0', ...beginBy },
     );
-    const totals = readReport(totalsFile);
-    failed.push(...(totals?.failures ?? []));
-    if (totals === undefined) failures.push(`${failure ?? 'ended'} before it had totals`);
-    else if (failure !== undefined && totals.failed === 0) failures.push(failure);
-    sumOfRuns = addTotals(sumOfRuns, totals ?? nothing);
+    const report = readReport(totalsFile);
+    failures.push(...(report?.failures ?? []));
+    if (report === undefined) troubles.push(`${failure ?? 'ended'} before it had totals`);
+    else if (failure !== undefined && report.failed === 0) troubles.push(failure);
+    sumOfRuns = addTotals(sumOfRuns, report ?? nothing);
     if (interrupted !== undefined || minutesGone() > limit) break;
   }
   tell(
     name,
-    [`${totalsLine(sumOfRuns)}, in ${Math.round(minutesGone() * 60)} s`, ...failures].join('; '),
-    addTotals(sumOfRuns, { ...nothing, failed: failures.length }),
+    [`${totalsLine(sumOfRuns)}, in ${Math.round(minutesGone() * 60)} s`, ...troubles].join('; '),
+    addTotals(sumOfRuns, { ...nothing, failed: troubles.length }),
   );
   // Where they failed is far up in the output, or in a part of it that was not kept.
-  for (const line of failed) tell('  failed', line, nothing);
+  for (const line of failures) tell('  failed', line, nothing);
 }
 
 function readReport(file: string): RunReport | undefined {
