@@ -236,10 +236,15 @@ describe('a peer', () => {
     });
     controller.abort(new Error('enough'));
     for (const { status } of await refused) expect(status).toBe('rejected');
-    expect(await member.mesh.request('n1', 'echo', { a: 1 }, 5_000)).toEqual({
-      method: 'echo',
-      params: { a: 1 },
-    });
+    // A place is free when its work has ended, which is a moment after it was told to.
+    await vi.waitFor(
+      async () =>
+        expect(await member.mesh.request('n1', 'echo', { a: 1 }, 5_000)).toEqual({
+          method: 'echo',
+          params: { a: 1 },
+        }),
+      patience,
+    );
   });
 
   test('that asks for something with a very long name, or deeply nested, gets an error and harms nobody', async () => {
